@@ -1,0 +1,137 @@
+//! Whole committees in one deterministic simulation: real consensus, real execution, real state
+//! database and history, simulated clock, network and disks.
+//!
+//! Every run is a function of its seed. A failure prints the seed; `CAIRN_SIM_SEED=7 cargo test
+//! --release -p cairn-node --test simulation NAME` replays exactly that run, `CAIRN_SIM_RUNS=50`
+//! tries that many seeds.
+
+mod byzantine;
+mod cluster;
+mod load;
+
+use byzantine::Fault;
+use cluster::{Cluster, SameChain};
+use commonware_glue::simulate::{
+    action::{Action, Crash, Schedule},
+    exit::ProcessedHeightAtLeast,
+    plan::PlanBuilder,
+};
+use commonware_p2p::simulated::Link;
+use commonware_utils::probability;
+use std::time::Duration;
+
+/// Seeds of one test: those of the environment, or `default` of them from 0.
+fn seeds(default: u64) -> Vec<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
+    match number("CAIRN_SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("CAIRN_SIM_RUNS").unwrap_or(default)).collect(),
+    }
+}
+
+fn link(latency_ms: u64, jitter_ms: u64, success: f64) -> Link {
+    Link {
+        latency: Duration::from_millis(latency_ms),
+        jitter: Duration::from_millis(jitter_ms),
+        success_rate: probability!(success),
+    }
+}
+
+/// Runs the plan that `make` describes once for each seed; a failure names the seed.
+fn run(runs: u64, make: impl Fn() -> PlanBuilder<Cluster>) {
+    for seed in seeds(runs) {
+        if let Err(error) = make().seed(seed).run() {
+            panic!("replay with CAIRN_SIM_SEED={seed}: {error}");
+        }
+    }
+}
+
+fn plan(cluster: Cluster, height: u64) -> PlanBuilder<Cluster> {
+    PlanBuilder::new(cluster)
+        .exit_condition(ProcessedHeightAtLeast::new(height))
+        .property(SameChain::up_to(height))
+        .timeout(Duration::from_secs(600))
+}
+
+#[test]
+fn one_validator_makes_a_chain() {
+    run(2, || plan(Cluster::new(1), 30));
+}
+
+#[test]
+fn four_validators_agree_on_good_links() {
+    run(2, || plan(Cluster::new(4), 30).link(link(10, 5, 1.0)));
+}
+
+#[test]
+fn ten_validators_agree_over_slow_links() {
+    run(1, || plan(Cluster::new(10), 12).link(link(100, 20, 1.0)));
+}
+
+#[test]
+fn lossy_links_delay_but_never_fork() {
+    run(2, || plan(Cluster::new(5), 20).link(link(150, 100, 0.75)));
+}
+
+#[test]
+fn crashes_at_random_points_lose_nothing() {
+    let crash = Crash::Random {
+        frequency: Duration::from_secs(3),
+        downtime: Duration::from_secs(1),
+        count: 1,
+    };
+    run(3, || plan(Cluster::new(4), 40).link(link(20, 10, 1.0)).crash(crash.clone()));
+}
+
+#[test]
+fn progress_resumes_after_a_total_outage() {
+    let mut schedule = Schedule::new();
+    for key in Cluster::new(4).keys() {
+        schedule = schedule.at(Duration::from_secs(5), Action::Crash(key));
+    }
+    for key in Cluster::new(4).keys() {
+        schedule = schedule.at(Duration::from_secs(8), Action::Restart(key));
+    }
+    run(2, || plan(Cluster::new(4), 30).crash(Crash::Schedule(schedule.clone())));
+}
+
+#[test]
+fn progress_resumes_after_a_partition_heals() {
+    let keys = Cluster::new(4).keys();
+    let cut = link(10, 0, 0.0);
+    let mut schedule = Schedule::new();
+    for (from, to) in [(0, 2), (0, 3), (1, 2), (1, 3)] {
+        for (a, b) in [(from, to), (to, from)] {
+            schedule = schedule.at(
+                Duration::from_secs(4),
+                Action::UpdateLink { from: keys[a].clone(), to: keys[b].clone(), link: cut.clone() },
+            );
+        }
+    }
+    schedule = schedule.at(Duration::from_secs(15), Action::Heal(link(10, 5, 1.0)));
+    run(2, || plan(Cluster::new(4), 30).crash(Crash::Schedule(schedule.clone())));
+}
+
+#[test]
+fn a_proposer_of_wrong_state_roots_is_outvoted() {
+    run(2, || plan(Cluster::new(4).with_fault(0, Fault::StateRoot), 20));
+}
+
+#[test]
+fn a_proposer_of_invalid_transactions_is_outvoted() {
+    run(2, || plan(Cluster::new(4).with_fault(1, Fault::Transaction), 20));
+}
+
+#[test]
+fn a_proposer_of_wrong_receipts_is_outvoted() {
+    run(2, || plan(Cluster::new(4).with_fault(2, Fault::Receipts), 20));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let state = || {
+        let results = plan(Cluster::new(4), 10).seed(11).run().expect("the run succeeds");
+        results[0].state.clone()
+    };
+    assert_eq!(state(), state());
+}
