@@ -115,8 +115,9 @@ fn every_variable_that_the_help_names_is_documented() {
     for command in ["up", "node", "status", "doctor"] {
         let help = stdout(&cairn(&[command, "--help"]));
         named.extend(help.split("CAIRN_").skip(1).map(|rest| {
-            let end =
-                rest.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'))
+                .unwrap_or(rest.len());
             format!("CAIRN_{}", &rest[..end])
         }));
     }

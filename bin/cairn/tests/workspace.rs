@@ -3,6 +3,8 @@
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
     process::Command,
 };
 
@@ -190,6 +192,20 @@ fn every_part_of_the_binary_has_a_licence_that_we_accept() {
     assert!(accepted("MIT/Apache-2.0") && accepted("MIT OR AGPL-3.0"));
     for refused in ["GPL-3.0", "MIT AND GPL-3.0", "AGPL-3.0 OR (MIT AND GPL-2.0)", "", "SSPL-1.0"] {
         assert!(!accepted(refused), "{refused}");
+    }
+}
+
+#[test]
+fn the_documents_name_files_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for name in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/guides/run-a-node.md"] {
+        let text = fs::read_to_string(root.join(name)).expect("the document exists");
+        let paths = text.split(|c: char| c == '`' || c == '(' || c == ')' || c.is_whitespace());
+        let ours = ["bin/", "crates/", "deploy/", "docs/", "tests/"];
+        for path in paths.filter(|path| ours.iter().any(|start| path.starts_with(start))) {
+            let path = path.trim_end_matches([',', ';', ':', '.']);
+            assert!(root.join(path).exists(), "{name} names {path}");
+        }
     }
 }
 

@@ -24,10 +24,10 @@ use crate::{
     sealed::Sealed,
 };
 use alloy_primitives::{B256, Bloom, Bytes};
+use cache::Cache;
 use cairn_evm::{Change, RecoveredTx, StateView};
 use cairn_primitives::state::StateKey;
 use cairn_protocol::fees::{ParentGas, next_base_fee};
-use cache::Cache;
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 use std::{fmt, ops::RangeInclusive, path::PathBuf, sync::Arc};
@@ -143,7 +143,10 @@ struct Inner {
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let network = &self.0.genesis.name;
-        f.debug_struct("Chain").field("network", network).field("head", &self.head().number()).finish()
+        f.debug_struct("Chain")
+            .field("network", network)
+            .field("head", &self.head().number())
+            .finish()
     }
 }
 
@@ -293,13 +296,7 @@ impl Chain {
     /// # Errors
     /// See [`HistoryError`].
     pub fn locate(&self, tx: B256) -> Result<Option<(u64, u32)>, HistoryError> {
-        for (height, index) in self.0.history.candidates(tx)? {
-            let Some(block) = self.by_number(height)? else { continue };
-            if block.transactions.get(index as usize).is_some_and(|found| found.hash == tx) {
-                return Ok(Some((height, index)));
-            }
-        }
-        Ok(None)
+        self.0.history.locate(tx, self.head().number())
     }
 
     /// (Height, logs bloom) of the blocks of `range` up to the head that have logs, by height.

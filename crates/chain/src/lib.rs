@@ -18,6 +18,9 @@ pub mod history;
 pub mod pool;
 pub mod sealed;
 
+#[cfg(test)]
+mod testing;
+
 pub use chain::{Backend, Chain, ChainConfig, ChainError};
 pub use genesis::Genesis;
 pub use history::{History, HistoryConfig, HistoryError};

@@ -4,7 +4,7 @@
 //! block recovers no signatures, followed by the RLP list of its receipts.
 
 use crate::{
-    block::Block,
+    block::{Block, BlockExtra},
     history::{HistoryError, RawBlock, StoredBlock},
 };
 use alloy_primitives::{Address, B256};
@@ -68,8 +68,7 @@ impl Sealed {
         chain_id: u64,
     ) -> Result<Self, HistoryError> {
         let bad = |reason: &str| HistoryError::Undecodable { height, reason: reason.into() };
-        let block = Block::decode(&stored.block, usize::MAX)
-            .map_err(|error| HistoryError::undecodable(height, &error))?;
+        let block = decode_block(&stored.block).map_err(|error| bad(&error.to_string()))?;
         let senders = block.transactions.len() * SENDER_BYTES;
         let (senders, mut receipts) =
             stored.receipts.split_at_checked(senders).ok_or_else(|| bad("senders are missing"))?;
@@ -90,6 +89,16 @@ impl Sealed {
             .map_err(|error| bad(&format!("transactions: {error}")))?;
         Ok(Self { hash: stored.hash, block, transactions, receipts })
     }
+}
+
+/// Decodes a block that was checked before it was stored.
+fn decode_block(mut encoded: &[u8]) -> alloy_rlp::Result<Block> {
+    let mut parts = Header::decode_bytes(&mut encoded, true)?;
+    Ok(Block {
+        header: alloy_consensus::Header::decode(&mut parts)?,
+        extra: BlockExtra::decode(&mut parts)?,
+        transactions: Vec::decode(&mut parts)?,
+    })
 }
 
 /// The encoded transactions of an encoded block, without looking at anything else.
@@ -118,8 +127,9 @@ mod tests {
             transactions_root: transactions_root(&transactions),
             ..base_header()
         };
-        let block = Block { header, extra: crate::block::BlockExtra::default(), transactions };
+        let block = Block { header, extra: BlockExtra::default(), transactions };
         let encoded = block.encode();
+        assert_eq!(decode_block(&encoded), Ok(block.clone()));
         let found = stored_transactions(&encoded).unwrap();
         assert_eq!(found, block.transactions.iter().map(|tx| &tx[..]).collect::<Vec<_>>());
         assert!(stored_transactions(&encoded[..encoded.len() - 1]).is_err());

@@ -91,8 +91,9 @@ impl StateDb<'_> {
         if let Some(known) = self.overlay.account(&address) {
             return Ok(known);
         }
-        let value = self.read(StateKey::account(address))?;
-        Ok(self.overlay.account_read(address, value))
+        let key = StateKey::account(address);
+        let value = self.read(key)?;
+        Ok(self.overlay.account_read(address, key, value))
     }
 
     /// Replaces the account at `address`; its storage stays.
@@ -143,8 +144,8 @@ impl StateDb<'_> {
     ) -> Result<(), StateError> {
         let wanted = self.overlay.unread_accounts(addresses);
         let keys = wanted.iter().map(|(_, key)| *key).collect();
-        for ((address, _), value) in wanted.iter().zip(self.read_many(keys)?) {
-            self.overlay.account_read(*address, value);
+        for ((address, key), value) in wanted.into_iter().zip(self.read_many(keys)?) {
+            self.overlay.account_read(address, key, value);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ pub const MAX_SLOTS: usize = 256;
 
 /// Proof of an account and some of its storage at a final block: what `cairn_getProof` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct ProofBundle {
     /// Height of the block.
     #[serde(with = "quantity")]
@@ -33,7 +33,7 @@ pub struct ProofBundle {
 
 /// Proof of one storage word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct StorageProof {
     /// Which word.
     pub slot: U256,

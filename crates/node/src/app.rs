@@ -24,7 +24,7 @@ use cairn_chain::{
     block::Block,
 };
 use cairn_chain::pool::Best;
-use cairn_evm::{BlockOutput, Change, RecoveredTx, TxRejected, TxSource};
+use cairn_evm::{BlockOutput, Change, CodeCache, RecoveredTx, TxRejected, TxSource};
 use cairn_protocol::{pacing, rules::Rules};
 use commonware_consensus::marshal::ancestry::Ancestry;
 use commonware_glue::stateful::{
@@ -56,6 +56,7 @@ struct Inner {
     genesis_block: ConsensusBlock,
     scheme: Scheme,
     seeds: SeedBook,
+    codes: CodeCache,
     executed: Mutex<BTreeMap<(u64, B256), Arc<Executed>>>,
 }
 
@@ -88,6 +89,7 @@ impl App {
             genesis_block: ConsensusBlock::new(genesis_block),
             scheme,
             seeds: SeedBook::default(),
+            codes: CodeCache::default(),
             executed: Mutex::default(),
         }))
     }
@@ -187,7 +189,7 @@ impl App {
         context: &Context,
     ) -> Result<crate::state::Sealed<E>, Rejection> {
         let inner = block.block();
-        let view = BatchView::new(&batches);
+        let view = BatchView::new(&batches, &self.0.codes);
         if finality == Finality::Candidate {
             self.check_header(inner, parent, context)?;
             match beacon::check_published(&self.rules(), inner, &self.0.scheme, &view).await {
@@ -263,7 +265,7 @@ struct Untaken {
 impl TxSource for Untaken {
     fn next(&mut self) -> Option<Arc<RecoveredTx>> {
         loop {
-            let next = self.best.next()?;
+            let next = TxSource::next(&mut self.best)?;
             if !self.taken.contains(&next.hash) {
                 return Some(next);
             }
@@ -271,7 +273,7 @@ impl TxSource for Untaken {
     }
 
     fn rejected(&mut self, tx: &Arc<RecoveredTx>, why: &TxRejected) {
-        self.best.rejected(tx, why);
+        TxSource::rejected(&mut self.best, tx, why);
     }
 }
 
@@ -313,7 +315,7 @@ impl<E: Runtime> Application<E> for App {
         }
         let timestamp_ms = self.pace(&runtime, parent.extra.timestamp_ms, taken.len()).await;
         let rules = self.rules();
-        let view = BatchView::new(&batches);
+        let view = BatchView::new(&batches, &self.0.codes);
         let mut template = Template::new(self.network(), &rules, &parent, &context, timestamp_ms);
         let seeds = match beacon::due(&rules, template.env.number, &self.0.seeds, &view).await {
             Ok(seeds) => seeds,
@@ -394,6 +396,7 @@ impl<E: Runtime> Application<E> for App {
     ) {
         if let Some(sealed) = captured {
             self.0.chain.publish(sealed);
+            self.0.chain.tend_pool().await;
         }
         let next = (block.block().number() + 1, B256::ZERO);
         let mut executed = self.0.executed.lock();

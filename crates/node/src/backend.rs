@@ -3,7 +3,7 @@
 use crate::{engine::Marshal, state::ProvingState};
 use alloy_primitives::Bytes;
 use cairn_chain::chain::{Backend, ProofError, StateProof};
-use cairn_evm::{RecoveredTx, StateError, StateView};
+use cairn_evm::{CodeCache, RecoveredTx, StateError, StateView};
 use cairn_primitives::state::{StateKey, StateValue};
 use commonware_codec::Encode as _;
 use commonware_consensus::types::Height;
@@ -70,6 +70,10 @@ impl StateView for NodeBackend {
             Ok(state) => state.get_many(keys),
             Err(error) => Box::pin(async { Err(error) }),
         }
+    }
+
+    fn code_cache(&self) -> Option<&CodeCache> {
+        self.state.get()?.code_cache()
     }
 }
 

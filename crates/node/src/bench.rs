@@ -8,7 +8,7 @@ use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use cairn_evm::{
-    BlockEnv, GenesisAccount, RecoveredTx, Round, StateView, SystemStep, execute, system_accounts,
+    BlockEnv, CodeCache, GenesisAccount, RecoveredTx, Round, StateView, SystemStep, execute, system_accounts,
     system_step,
 };
 use cairn_primitives::state::StateKey;
@@ -139,6 +139,7 @@ const FILL: usize = 20_000;
 
 async fn measure(context: runtime::Context, bench: ExecutorBench) -> ExecutorReport {
     let databases = open(&context).await;
+    let codes = CodeCache::default();
     let mut number = 0;
     let mut accounts: Vec<_> = (0..bench.accounts)
         .map(|i| {
@@ -151,7 +152,7 @@ async fn measure(context: runtime::Context, bench: ExecutorBench) -> ExecutorRep
         number += 1;
         let env = environment(number);
         let step = step(&env, chunk.to_vec());
-        apply(&databases, &env, &step, &[]).await;
+        apply(&databases, &env, &step, &[], &codes).await;
     }
     let mut report = ExecutorReport {
         keys: bench.accounts,
@@ -177,7 +178,7 @@ async fn measure(context: runtime::Context, bench: ExecutorBench) -> ExecutorRep
             .collect();
         let env = environment(number);
         let step = step(&env, Vec::new());
-        let [execute, merkleize, commit] = apply(&databases, &env, &step, &transactions).await;
+        let [execute, merkleize, commit] = apply(&databases, &env, &step, &transactions, &codes).await;
         report.execute += execute;
         report.merkleize += merkleize;
         report.commit += commit;
@@ -190,11 +191,12 @@ async fn apply(
     env: &BlockEnv,
     step: &SystemStep,
     transactions: &[Arc<RecoveredTx>],
+    codes: &CodeCache,
 ) -> [Duration; 3] {
     let batch = databases.new_batches().await;
     let start = Instant::now();
     let output = {
-        let view = crate::state::BatchView::new(&batch);
+        let view = crate::state::BatchView::new(&batch, codes);
         execute(env, step, transactions, &view).await.expect("transfers are valid")
     };
     let executed = start.elapsed();

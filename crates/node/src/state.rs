@@ -12,7 +12,7 @@
 use alloy_primitives::B256;
 use bytes::Bytes;
 use cairn_chain::chain::{ProofError, StateProof};
-use cairn_evm::{Change, StateError, StateView};
+use cairn_evm::{Change, CodeCache, StateError, StateView};
 use cairn_primitives::state::{KEY_BYTES, StateKey, StateValue, VALUE_BYTES};
 use commonware_cryptography::{Sha256, sha256};
 use commonware_glue::stateful::db::{
@@ -154,6 +154,7 @@ pub const fn is_stale(error: &QmdbError<mmr::Family>) -> bool {
 /// Reads of the state that a block builds on.
 pub struct BatchView<'a, E: Spawner + StorageContext> {
     batch: &'a Batch<E>,
+    codes: &'a CodeCache,
     stale: AtomicBool,
 }
 
@@ -164,10 +165,10 @@ impl<E: Spawner + StorageContext> std::fmt::Debug for BatchView<'_, E> {
 }
 
 impl<'a, E: Spawner + StorageContext> BatchView<'a, E> {
-    /// Reads through `batch`.
+    /// Reads through `batch`; contract code is kept in `codes`.
     #[must_use]
-    pub const fn new(batch: &'a Batch<E>) -> Self {
-        Self { batch, stale: AtomicBool::new(false) }
+    pub const fn new(batch: &'a Batch<E>, codes: &'a CodeCache) -> Self {
+        Self { batch, codes, stale: AtomicBool::new(false) }
     }
 
     /// Whether a read failed because another branch was finalized.
@@ -206,10 +207,17 @@ impl<E: Spawner + StorageContext> StateView for BatchView<'_, E> {
             Ok(found.iter().map(|v| v.as_ref().map(from_value)).collect())
         })
     }
+
+    fn code_cache(&self) -> Option<&CodeCache> {
+        Some(self.codes)
+    }
 }
 
 /// Reads and proofs of the last applied state.
-pub struct LiveState<E: Spawner + StorageContext>(Databases<E>);
+pub struct LiveState<E: Spawner + StorageContext> {
+    databases: Databases<E>,
+    codes: CodeCache,
+}
 
 impl<E: Spawner + StorageContext> std::fmt::Debug for LiveState<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -220,8 +228,8 @@ impl<E: Spawner + StorageContext> std::fmt::Debug for LiveState<E> {
 impl<E: Spawner + StorageContext> LiveState<E> {
     /// Reads `databases`.
     #[must_use]
-    pub const fn new(databases: Databases<E>) -> Self {
-        Self(databases)
+    pub fn new(databases: Databases<E>) -> Self {
+        Self { databases, codes: CodeCache::default() }
     }
 }
 
@@ -231,7 +239,7 @@ impl<E: Spawner + StorageContext + Sync> StateView for LiveState<E> {
         wanted: &'a StateKey,
     ) -> BoxFuture<'a, Result<Option<StateValue>, StateError>> {
         Box::pin(async move {
-            let db = self.0.read().await;
+            let db = self.databases.read().await;
             let found = db.get(&key(wanted)).await.map_err(|e| StateError(e.to_string()))?;
             Ok(found.as_ref().map(from_value))
         })
@@ -244,10 +252,14 @@ impl<E: Spawner + StorageContext + Sync> StateView for LiveState<E> {
         Box::pin(async move {
             let keys: Vec<Key> = wanted.iter().map(key).collect();
             let keys: Vec<&Key> = keys.iter().collect();
-            let db = self.0.read().await;
+            let db = self.databases.read().await;
             let found = db.get_many(&keys).await.map_err(|e| StateError(e.to_string()))?;
             Ok(found.iter().map(|v| v.as_ref().map(from_value)).collect())
         })
+    }
+
+    fn code_cache(&self) -> Option<&CodeCache> {
+        Some(&self.codes)
     }
 }
 
@@ -267,7 +279,7 @@ impl<E: Spawner + StorageContext + Sync> ProvingState for LiveState<E> {
     ) -> BoxFuture<'a, Result<StateProof, ProofError>> {
         Box::pin(async move {
             let failed = |error: QmdbError<mmr::Family>| ProofError::State(error.to_string());
-            let db = self.0.read().await;
+            let db = self.databases.read().await;
             let head = db.get(&key(&StateKey::head())).await.map_err(failed)?;
             let (height, _) = head.as_ref().map_or((0, 0), |v| from_value(v).as_head());
             let mut proofs = Vec::with_capacity(keys.len());

@@ -95,10 +95,6 @@ impl Api {
     /// # Errors
     /// If the history cannot be read.
     pub fn by_number(&self, height: u64) -> Result<Option<Arc<Sealed>>, RpcError> {
-        let head = self.0.chain.head();
-        if head.number() <= height {
-            return Ok(Some(head).filter(|head| head.number() == height));
-        }
         Ok(self.0.chain.by_number(height)?)
     }
 
@@ -107,10 +103,6 @@ impl Api {
     /// # Errors
     /// If the history cannot be read.
     pub fn by_hash(&self, hash: B256) -> Result<Option<Arc<Sealed>>, RpcError> {
-        let head = self.0.chain.head();
-        if head.hash == hash {
-            return Ok(Some(head));
-        }
         Ok(self.0.chain.by_hash(hash)?)
     }
 

@@ -36,3 +36,6 @@ pub(crate) fn register(module: &mut Module) {
     filter::register(module);
     subscribe::register(module);
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,9 @@
 //! | [`params`] | positional parameters and their errors |
 //! | [`error`] | codes and texts of errors, those that client libraries know |
 //! | [`convert`] | blocks, transactions and receipts in their JSON form |
-//! | [`eth`], `web3`, `cairn` | methods by name space |
+//! | [`eth`], `web3`, `cairn`, `txpool`, `ots` | methods by name space |
+//! | `debug` | `debug_*`: past blocks executed again under a tracer |
+//! | `simulate` | `eth_simulateV1` |
 //!
 //! A block is final when it becomes the head, so `latest`, `safe` and `finalized` are one block, no log
 //! is ever removed and no subscription ever reports a reorganization.
@@ -26,12 +28,18 @@ pub mod api;
 mod batch;
 mod cairn;
 pub mod convert;
+mod debug;
 pub mod error;
 pub mod eth;
 pub mod limits;
 mod measure;
+mod ots;
 pub mod params;
 pub mod server;
+mod simulate;
+#[cfg(test)]
+mod testing;
+mod txpool;
 mod web3;
 
 pub use api::{Api, Module};
@@ -46,5 +54,10 @@ pub fn module(api: Api) -> Module {
     web3::register(&mut module);
     eth::register(&mut module);
     cairn::register(&mut module);
+    txpool::register(&mut module);
+    let gate = debug::Gate::new();
+    debug::register(&mut module, &gate);
+    simulate::register(&mut module, &gate);
+    ots::register(&mut module, &gate);
     module
 }

@@ -24,41 +24,56 @@ pub(crate) struct StatusArgs {
 #[derive(Serialize)]
 struct Status {
     rpc: String,
-    client: String,
+    version: String,
+    network: String,
     chain_id: u64,
     height: u64,
     hash: B256,
     state_root: B256,
-    /// Unix time of the last block in seconds.
-    timestamp: u64,
+    /// Unix time of the last block in milliseconds.
+    timestamp_ms: u64,
     /// How long ago that was by this machine's clock, in seconds.
     age_seconds: u64,
     transactions: usize,
     gas_used: u64,
     gas_limit: u64,
     base_fee_wei: u64,
+    /// First height of which the node has all blocks since.
+    earliest: u64,
+    /// Oldest height whose state the node has.
+    oldest_state: u64,
+    validators: usize,
     peers: u64,
     pool_pending: u64,
     pool_queued: u64,
 }
 
+/// What `cairn_status` answers.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Head {
-    number: U64,
+struct Node {
+    chain_id: U64,
+    network: String,
+    head: U64,
     hash: B256,
+    timestamp_ms: U64,
+    earliest: U64,
+    oldest_state: U64,
+    peers: U64,
+    pending: U64,
+    queued: U64,
+    validators: Vec<B256>,
+    version: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Block {
     state_root: B256,
-    timestamp: U64,
     transactions: Vec<B256>,
     gas_used: U64,
     gas_limit: U64,
     base_fee_per_gas: U64,
-}
-
-#[derive(Deserialize)]
-struct Pool {
-    pending: U64,
-    queued: U64,
 }
 
 /// Runs `cairn status`.
@@ -70,33 +85,37 @@ pub(crate) fn run(args: &StatusArgs, output: Output) -> Done {
 }
 
 fn ask(client: &RpcClient, url: &str) -> Result<Status, CallError> {
-    let head: Head = client.call("eth_getBlockByNumber", &json!(["latest", false]))?;
-    let pool: Pool = client.call("txpool_status", &json!([]))?;
-    let timestamp = head.timestamp.to::<u64>();
+    let node: Node = client.call("cairn_status", &json!([]))?;
+    let block: Block = client.call("eth_getBlockByHash", &json!([node.hash, false]))?;
+    let timestamp_ms = node.timestamp_ms.to::<u64>();
     Ok(Status {
         rpc: url.to_owned(),
-        client: client.call("web3_clientVersion", &json!([]))?,
-        chain_id: client.quantity("eth_chainId", &json!([]))?,
-        height: head.number.to(),
-        hash: head.hash,
-        state_root: head.state_root,
-        timestamp,
-        age_seconds: now_seconds().saturating_sub(timestamp),
-        transactions: head.transactions.len(),
-        gas_used: head.gas_used.to(),
-        gas_limit: head.gas_limit.to(),
-        base_fee_wei: head.base_fee_per_gas.to(),
-        peers: client.quantity("net_peerCount", &json!([]))?,
-        pool_pending: pool.pending.to(),
-        pool_queued: pool.queued.to(),
+        version: node.version,
+        network: node.network,
+        chain_id: node.chain_id.to(),
+        height: node.head.to(),
+        hash: node.hash,
+        state_root: block.state_root,
+        timestamp_ms,
+        age_seconds: now_seconds().saturating_sub(timestamp_ms / 1_000),
+        transactions: block.transactions.len(),
+        gas_used: block.gas_used.to(),
+        gas_limit: block.gas_limit.to(),
+        base_fee_wei: block.base_fee_per_gas.to(),
+        earliest: node.earliest.to(),
+        oldest_state: node.oldest_state.to(),
+        validators: node.validators.len(),
+        peers: node.peers.to(),
+        pool_pending: node.pending.to(),
+        pool_queued: node.queued.to(),
     })
 }
 
 impl Status {
     fn text(&self) -> String {
         fields(&[
-            ("node", format!("{} ({})", self.client, self.rpc)),
-            ("chain id", self.chain_id.to_string()),
+            ("node", format!("{} ({})", self.version, self.rpc)),
+            ("network", format!("{}, chain id {}", self.network, self.chain_id)),
             ("height", format!("{}, final {} s ago", self.height, self.age_seconds)),
             ("hash", self.hash.to_string()),
             ("state root", self.state_root.to_string()),
@@ -108,7 +127,12 @@ impl Status {
                 ),
             ),
             ("base fee", format!("{} wei", self.base_fee_wei)),
+            (
+                "history",
+                format!("blocks from {}, states from {}", self.earliest, self.oldest_state),
+            ),
             ("pool", format!("{} pending, {} queued", self.pool_pending, self.pool_queued)),
+            ("validators", self.validators.to_string()),
             ("peers", self.peers.to_string()),
         ])
     }

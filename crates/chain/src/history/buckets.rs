@@ -113,7 +113,8 @@ pub(super) fn visit<T, E: From<StorageError>>(
 ) -> Result<Option<T>, E> {
     let bucket = bucket(prefix);
     // All entries of rows before the last one begun at or below `from` are at or below `from`.
-    let begun = rows.range((bucket, 0)..=(bucket, from.saturating_sub(1)))?.next_back().transpose()?;
+    let begun =
+        rows.range((bucket, 0)..=(bucket, from.saturating_sub(1)))?.next_back().transpose()?;
     let start = begun.map_or(0, |(key, _)| key.value().1);
     for row in rows.range((bucket, start)..=(bucket, u64::MAX))? {
         let (_, row) = row?;
@@ -138,6 +139,7 @@ fn entries(row: &[u8]) -> impl Iterator<Item = (u64, u64, u32)> {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "tests are small")]
 mod tests {
     use super::*;
     use crate::history::{format::TX_INDEX, recent::Keys};

@@ -1,6 +1,5 @@
 //! What can go wrong with the history file, and what to do about it.
 
-use crate::block::BlockError;
 use alloy_primitives::B256;
 use std::path::PathBuf;
 
@@ -130,12 +129,6 @@ pub enum HistoryError {
         /// Why not.
         reason: String,
     },
-}
-
-impl HistoryError {
-    pub(crate) fn undecodable(height: u64, error: &BlockError) -> Self {
-        Self::Undecodable { height, reason: error.to_string() }
-    }
 }
 
 /// Where an error of the database happened: turns it into a [`HistoryError`].

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn accounts_and_words_round_trip_in_few_bytes() {
-        let account = Account { nonce: 7, balance: U256::from(10).pow(U256::from(18)), ..Account::default() };
+        let account =
+            Account { nonce: 7, balance: U256::from(10).pow(U256::from(18)), ..Account::default() };
         let diffs = [
             (StateKey([1; 32]), Some(account.encode())),
             (StateKey([2; 32]), None),

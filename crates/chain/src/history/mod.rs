@@ -38,7 +38,8 @@ mod tests;
 pub use error::HistoryError;
 pub use view::StateAt;
 
-use alloy_primitives::{B256, Bloom};
+use crate::sealed::stored_transactions;
+use alloy_primitives::{B256, Bloom, keccak256};
 use cairn_primitives::state::StateKey;
 use format::{Before, CHUNK, prefix};
 use parking_lot::{Mutex, RwLock};
@@ -166,9 +167,28 @@ impl History {
         self.read(|txn| Ok(txn.open_table(format::HEIGHTS)?.get(&hash.0)?.map(|row| row.value())))
     }
 
-    /// (height, index) of transactions whose hash may be `hash`, newest first. The index keeps 8
-    /// bytes of a hash: the caller compares the rest.
-    pub(crate) fn candidates(&self, hash: B256) -> Result<Vec<(u64, u32)>, HistoryError> {
+    /// (height, index) of the transaction `hash` at or below `head`.
+    pub(crate) fn locate(&self, hash: B256, head: u64) -> Result<Option<(u64, u32)>, HistoryError> {
+        let candidates = self.candidates(hash)?;
+        for (height, index) in candidates.into_iter().filter(|(height, _)| *height <= head) {
+            let same = self.read(|txn| {
+                let row = txn.open_table(format::BLOCKS)?.get(height)?;
+                let row = row.ok_or_else(|| corrupted("a block is missing"))?;
+                let block = row.value().get(32..).unwrap_or_default();
+                let transactions = stored_transactions(block);
+                let transactions = transactions.map_err(|error| corrupted(&error.to_string()))?;
+                Ok(transactions.get(index as usize).is_some_and(|tx| keccak256(tx) == hash))
+            })?;
+            if same {
+                return Ok(Some((height, index)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// (height, index) of transactions whose hash begins as `hash` does, newest first: the index
+    /// keeps 8 bytes of a hash.
+    fn candidates(&self, hash: B256) -> Result<Vec<(u64, u32)>, HistoryError> {
         let prefix = prefix(&hash.0);
         let index = self.index.read();
         let mut found: Vec<_> = self.read(|txn| {

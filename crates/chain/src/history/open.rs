@@ -45,7 +45,10 @@ impl History {
         let mut builder = builder(&config);
         builder.set_check_integrity_on_open(size <= CHECKED_BYTES);
         builder.set_repair_callback(|repair| {
-            info!(percent = (repair.progress() * 100.0).round(), "checking the history after a crash");
+            info!(
+                percent = (repair.progress() * 100.0).round(),
+                "checking the history after a crash"
+            );
         });
         let db = guard(path, || Ok(builder.open(path)?))?;
         Self::load(db, path.to_owned(), genesis, config)

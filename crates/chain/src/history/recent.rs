@@ -130,7 +130,8 @@ impl Recent {
         let end = range.end.min(self.end()).max(start);
         let skip = usize::try_from(start - self.first).expect("start is at most the end");
         let take = usize::try_from(end - start).expect("no more than there are blocks");
-        let blocks = self.blocks.range(skip.min(self.blocks.len())..(skip + take).min(self.blocks.len()));
+        let blocks =
+            self.blocks.range(skip.min(self.blocks.len())..(skip + take).min(self.blocks.len()));
         (start..end).zip(blocks).map(|(height, keys)| (height, &**keys))
     }
 }

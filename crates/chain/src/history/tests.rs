@@ -1,18 +1,22 @@
 //! The store against full copies of every state, under crashes, replacement and concurrency.
 
+#![expect(clippy::cast_possible_truncation, reason = "tests are small")]
+
 use super::{History, HistoryConfig, HistoryError, RawBlock, StateAt, format::Before};
-use crate::block::{Block, BlockExtra, base_header, transactions_root};
+use crate::{
+    block::{Block, BlockExtra, base_header, transactions_root},
+    testing::{Directory, Live},
+};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bloom, Bytes, keccak256};
-use cairn_evm::{Change, MemoryState, StateError, StateView};
+use cairn_evm::{Change, StateError, StateView};
 use cairn_primitives::state::{StateKey, StateValue};
 use futures::{executor::block_on, future::BoxFuture};
 use parking_lot::RwLock;
 use proptest::prelude::*;
-use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
+use rand::{SeedableRng as _, rngs::SmallRng};
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -21,42 +25,8 @@ use std::{
 
 const GENESIS: B256 = B256::repeat_byte(0xaa);
 
-/// A directory that is removed in the end.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("cairn-history-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("history.redb")
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn config(archive: bool, state_history: u64) -> HistoryConfig {
     HistoryConfig { archive, state_history, cache_bytes: 8 << 20 }
-}
-
-/// A live state that readers and the one writer share.
-#[derive(Clone, Default)]
-struct Live(Arc<RwLock<MemoryState>>);
-
-impl StateView for Live {
-    fn get<'a>(&'a self, key: &'a StateKey) -> BoxFuture<'a, Result<Option<StateValue>, StateError>> {
-        let value = self.0.read().entries.get(key).copied();
-        Box::pin(async move { Ok(value) })
-    }
 }
 
 /// A chain that remembers every state it ever had.
@@ -148,7 +118,7 @@ impl Model {
         assert_eq!(history.height_of(block.hash).unwrap(), Some(height));
         assert_eq!(history.block(height).unwrap().unwrap().block, block.block);
         for (index, hash) in (0..).zip(&block.transactions) {
-            assert_eq!(history.candidates(*hash).unwrap(), [(height, index)]);
+            assert_eq!(history.locate(*hash, height).unwrap(), Some((height, index)));
         }
     }
 }
@@ -199,7 +169,10 @@ fn past_states_equal_full_copies_while_old_ones_are_pruned() {
             model.check(&history, 4);
         }
         let error = StateAt::new(history, Arc::new(model.live.clone()), 112).unwrap_err();
-        assert_eq!(error.to_string(), "state of block 112 is pruned, the oldest kept is that of block 113");
+        assert_eq!(
+            error.to_string(),
+            "state of block 112 is pruned, the oldest kept is that of block 113"
+        );
     }
 }
 
@@ -218,7 +191,10 @@ fn an_archive_keeps_every_state() {
 fn a_view_reads_its_height_while_a_block_is_applied_in_the_middle_of_the_read() {
     struct Hooked(Live, Box<dyn Fn() + Send + Sync>);
     impl StateView for Hooked {
-        fn get<'a>(&'a self, key: &'a StateKey) -> BoxFuture<'a, Result<Option<StateValue>, StateError>> {
+        fn get<'a>(
+            &'a self,
+            key: &'a StateKey,
+        ) -> BoxFuture<'a, Result<Option<StateValue>, StateError>> {
             let value = self.0.0.read().entries.get(key).copied();
             (self.1)();
             Box::pin(async move { Ok(value) })
@@ -256,13 +232,15 @@ fn views_stay_right_under_concurrent_application() {
     let tip = AtomicU64::new(50);
     std::thread::scope(|scope| {
         for seed in 0..2 {
-            let (history, live, copies, tip) = (history.clone(), live.clone(), copies.clone(), &tip);
+            let (history, live, copies, tip) =
+                (history.clone(), live.clone(), copies.clone(), &tip);
             scope.spawn(move || {
                 let mut rng = SmallRng::seed_from_u64(seed);
                 loop {
                     let head = tip.load(Ordering::Acquire);
                     let height = rng.random_range(0..=head);
-                    let view = StateAt::new(history.clone(), Arc::new(live.clone()), height).unwrap();
+                    let view =
+                        StateAt::new(history.clone(), Arc::new(live.clone()), height).unwrap();
                     let key = StateKey(keccak256([rng.random_range(0..40u8)]).0);
                     let value = block_on(view.get(&key)).unwrap();
                     assert_eq!(value, copies.read()[height as usize].get(&key).copied());
@@ -292,7 +270,7 @@ fn recording_again_changes_nothing_and_another_block_above_the_applied_height_re
             // A node may record a block, stop, and find that another one was finalized.
             if model.rng.random_bool(0.1) {
                 let (lost, _) = model.next(2);
-                history.record(&[lost.clone()], model.tip()).unwrap();
+                history.record(std::slice::from_ref(&lost), model.tip()).unwrap();
                 model.grow(&history);
                 assert_eq!(history.height_of(lost.hash).unwrap(), None);
                 for hash in &lost.transactions {
@@ -351,7 +329,10 @@ fn a_node_that_joins_by_state_sync_starts_anywhere() {
     for block in &model.blocks[40..] {
         history.record(std::slice::from_ref(block), block.height - 1).unwrap();
     }
-    assert_eq!((history.earliest(), history.tip(), history.oldest_state()), (Some(40), Some(50), 39));
+    assert_eq!(
+        (history.earliest(), history.tip(), history.oldest_state()),
+        (Some(40), Some(50), 39)
+    );
     assert!(history.block(0).unwrap().is_some() && history.block(39).unwrap().is_none());
     for _ in 0..100 {
         let height = model.rng.random_range(39..=50);
@@ -378,12 +359,16 @@ fn blooms_are_returned_by_height_for_blocks_with_logs() {
 }
 
 /// Opens the history as a process that was killed would find it.
-fn reopen_after_kill(history: &Arc<History>, directory: &Directory, config: HistoryConfig) -> Arc<History> {
+fn reopen_after_kill(
+    history: &Arc<History>,
+    directory: &Directory,
+    config: HistoryConfig,
+) -> Arc<History> {
     let _ = history;
-    let copy = directory.0.join("copy.redb");
-    std::fs::copy(directory.file(), &copy).unwrap();
-    std::fs::rename(&copy, directory.file()).unwrap();
-    Arc::new(History::open(&directory.file(), GENESIS, config).unwrap())
+    let copy = directory.file("copy.redb");
+    std::fs::copy(directory.file("history.redb"), &copy).unwrap();
+    std::fs::rename(&copy, directory.file("history.redb")).unwrap();
+    Arc::new(History::open(&directory.file("history.redb"), GENESIS, config).unwrap())
 }
 
 #[test]
@@ -392,10 +377,12 @@ fn nothing_recorded_is_lost_by_a_kill_whatever_the_mode_becomes() {
     let mut model = Model::new(12);
     let pruned = config(false, 300);
     let archive = config(true, 1);
-    let mut history = Arc::new(History::open(&directory.file(), GENESIS, pruned).unwrap());
+    let mut history =
+        Arc::new(History::open(&directory.file("history.redb"), GENESIS, pruned).unwrap());
     assert_eq!(history.tip(), None);
     history.record(&model.blocks[..1], 0).unwrap();
-    for (round, mode) in [pruned, archive, archive, pruned].into_iter().cycle().take(12).enumerate() {
+    for (round, mode) in [pruned, archive, archive, pruned].into_iter().cycle().take(12).enumerate()
+    {
         for _ in 0..40 + 9 * round {
             model.grow(&history);
         }
@@ -412,7 +399,8 @@ fn nothing_recorded_is_lost_by_a_kill_whatever_the_mode_becomes() {
 
 fn written(directory: &Directory, blocks: usize) {
     let mut model = Model::new(13);
-    let history = History::open(&directory.file(), GENESIS, config(false, 50)).unwrap();
+    let history =
+        History::open(&directory.file("history.redb"), GENESIS, config(false, 50)).unwrap();
     history.record(&model.blocks[..1], 0).unwrap();
     for _ in 0..blocks {
         model.grow(&history);
@@ -423,7 +411,7 @@ fn written(directory: &Directory, blocks: usize) {
 fn files_that_cannot_be_used_are_refused_with_advice_and_left_alone() {
     let directory = Directory::new();
     written(&directory, 60);
-    let path = directory.file();
+    let path = directory.file("history.redb");
     let whole = std::fs::read(&path).unwrap();
     let open = |genesis| History::open(&path, genesis, config(false, 50));
 
@@ -456,7 +444,7 @@ fn files_that_cannot_be_used_are_refused_with_advice_and_left_alone() {
 fn flipped_bits_are_noticed_when_the_file_is_opened() {
     let directory = Directory::new();
     written(&directory, 60);
-    let path = directory.file();
+    let path = directory.file("history.redb");
     let whole = std::fs::read(&path).unwrap();
     let mut rng = SmallRng::seed_from_u64(1);
     let mut noticed = 0;
@@ -480,14 +468,18 @@ fn flipped_bits_are_noticed_when_the_file_is_opened() {
 fn a_newer_format_is_refused_by_version() {
     let directory = Directory::new();
     written(&directory, 1);
-    let db = redb::Database::open(directory.file()).unwrap();
+    let db = redb::Database::open(directory.file("history.redb")).unwrap();
     let txn = db.begin_write().unwrap();
     let version = 2u32.to_be_bytes();
     txn.open_table(super::format::META).unwrap().insert("version", version.as_slice()).unwrap();
     txn.commit().unwrap();
     drop(db);
-    let error = History::open(&directory.file(), GENESIS, config(false, 50)).unwrap_err();
-    assert!(error.to_string().contains("format version 2, this program reads version 1"), "{error}");
+    let error =
+        History::open(&directory.file("history.redb"), GENESIS, config(false, 50)).unwrap_err();
+    assert!(
+        error.to_string().contains("format version 2, this program reads version 1"),
+        "{error}"
+    );
 }
 
 /// A volume of limited size.

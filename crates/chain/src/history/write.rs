@@ -118,18 +118,18 @@ impl<'t> Tables<'t> {
         index: &mut Index,
         config: &HistoryConfig,
     ) -> Result<bool, Refusal> {
-        if let Some((earliest, tip)) = index.span {
-            if (earliest..=tip).contains(&block.height) {
-                let recorded = self.hash_at(block.height)?;
-                if recorded == block.hash {
-                    return Ok(false);
-                }
-                if block.height <= applied || block.height == earliest {
-                    let (height, offered) = (block.height, block.hash);
-                    return Err(Refusal::Rule(HistoryError::Conflict { height, recorded, offered }));
-                }
-                self.take_back(block.height, tip, index, config)?;
+        if let Some((earliest, tip)) = index.span
+            && (earliest..=tip).contains(&block.height)
+        {
+            let recorded = self.hash_at(block.height)?;
+            if recorded == block.hash {
+                return Ok(false);
             }
+            if block.height <= applied || block.height == earliest {
+                let (height, offered) = (block.height, block.hash);
+                return Err(Refusal::Rule(HistoryError::Conflict { height, recorded, offered }));
+            }
+            self.take_back(block.height, tip, index, config)?;
         }
         match index.span {
             // A node that joins by state sync has block 0 and then starts anywhere.

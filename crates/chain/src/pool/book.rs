@@ -11,12 +11,12 @@
 //! empty; the limits of [`PoolConfig`] hold after every call. All calls are O(log n) in the pool for
 //! each transaction that enters, leaves or becomes executable.
 //!
-//! **Eviction** takes the last transaction of the sender whose transaction ranks lowest: what comes
-//! after a cheap transaction is worth no more than it, and no gap appears.
+//! What leaves a full pool is decided in [`super::eviction`].
 
 use super::{
     PoolConfig, PoolError,
     config::REPLACEMENT_BUMP,
+    eviction::{Rank, Room},
     queue::{Entry, Funds, Queue},
 };
 use alloy_primitives::{
@@ -33,16 +33,6 @@ use std::{
 /// Place of a sender in the building order: tip cap, admission, sender.
 pub(super) type Head = (Reverse<u128>, u64, Address);
 
-/// Place of a transaction in the eviction order; the smallest goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    executable: bool,
-    /// Tip at the base fee of the ranking; negative by what is missing to the base fee.
-    tip: i128,
-    newest: Reverse<u64>,
-    sender: Address,
-}
-
 /// What an admission did.
 #[derive(Debug, Default)]
 pub(super) struct Admitted {
@@ -54,17 +44,17 @@ pub(super) struct Admitted {
 
 #[derive(Debug)]
 pub(super) struct Book {
-    config: PoolConfig,
-    queues: AddressHashMap<Queue>,
-    by_hash: B256HashMap<Arc<RecoveredTx>>,
+    pub(super) config: PoolConfig,
+    pub(super) queues: AddressHashMap<Queue>,
+    pub(super) by_hash: B256HashMap<Arc<RecoveredTx>>,
     heads: BTreeSet<Head>,
-    ranks: BTreeSet<Rank>,
+    pub(super) ranks: BTreeSet<Rank>,
     locals: BTreeMap<u64, Arc<RecoveredTx>>,
-    base_fee: u64,
+    pub(super) base_fee: u64,
     /// Base fee at which `ranks` were computed.
-    ranked_at: u64,
+    pub(super) ranked_at: u64,
     executable: usize,
-    bytes: usize,
+    pub(super) bytes: usize,
     sequence: u64,
     /// Number of the head: accounts read at an older one must be read again.
     head: u64,
@@ -127,17 +117,14 @@ impl Book {
     }
 
     /// Senders after `cursor` in the building order, with the first executable transaction of each.
-    pub(super) fn heads_after(
-        &self,
-        cursor: Option<Head>,
-    ) -> impl Iterator<Item = (Head, &Entry)> {
+    pub(super) fn heads_after(&self, cursor: Option<Head>) -> impl Iterator<Item = (Head, &Entry)> {
         let range = match cursor {
             Some(head) => (std::ops::Bound::Excluded(head), std::ops::Bound::Unbounded),
             None => (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded),
         };
-        self.heads.range(range).filter_map(|head| {
-            Some((*head, self.queues.get(&head.2)?.ready().front()?))
-        })
+        self.heads
+            .range(range)
+            .filter_map(|head| Some((*head, self.queues.get(&head.2)?.ready().front()?)))
     }
 
     /// Takes `tx` in. `funds` must be given if [`Book::needs_funds`] of its sender, and may come from
@@ -188,7 +175,7 @@ impl Book {
         }
         let ready = self.queues.get(&sender).is_some_and(|queue| queue.is_ready(nonce));
         if !ready {
-            self.ranks.insert(Rank { executable: false, ..rank });
+            self.ranks.insert(rank.waiting());
         } else if replaced.is_some() {
             self.ranks.insert(rank);
             executable.push(tx);
@@ -240,7 +227,7 @@ impl Book {
 
     /// Changes the queue of a sender by `change`, which returns what left it, and brings every
     /// index up to date. Returns the transactions that became executable.
-    fn edit(
+    pub(super) fn edit(
         &mut self,
         sender: Address,
         change: impl FnOnce(&mut Queue) -> Vec<Entry>,
@@ -252,10 +239,8 @@ impl Book {
         let first = old_end.max(queue.funds.nonce);
         let promoted: Vec<Entry> =
             (first..new_end).filter_map(|nonce| queue.get(nonce)).cloned().collect();
-        let demoted: Vec<Entry> = (new_end..old_end)
-            .filter_map(|nonce| queue.waiting().get(&nonce))
-            .cloned()
-            .collect();
+        let demoted: Vec<Entry> =
+            (new_end..old_end).filter_map(|nonce| queue.waiting().get(&nonce)).cloned().collect();
         if queue.is_empty() {
             self.queues.remove(&sender);
         }
@@ -286,80 +271,6 @@ impl Book {
             self.ranks.remove(&self.rank(entry, false));
         }
     }
-
-    fn rank(&self, entry: &Entry, executable: bool) -> Rank {
-        let signed = |fee: u128| i128::try_from(fee).unwrap_or(i128::MAX);
-        let over = signed(entry.max_fee).saturating_sub(i128::from(self.ranked_at));
-        Rank {
-            executable,
-            tip: over.min(signed(entry.max_tip)),
-            newest: Reverse(entry.sequence),
-            sender: entry.tx.sender,
-        }
-    }
-
-    /// Evicts what ranks below `entry` until it fits; `room` are the (transactions, bytes) that it
-    /// frees itself. Changes nothing if it cannot be made to fit.
-    fn make_room(
-        &mut self,
-        entry: &Entry,
-        executable: bool,
-        room: Room,
-    ) -> Result<usize, PoolError> {
-        let transactions = self.by_hash.len() + 1 - room.transactions;
-        let bytes = self.bytes + entry.tx.encoded.len() - room.bytes;
-        let mut over_transactions = transactions.saturating_sub(self.config.transactions);
-        let mut over_bytes = bytes.saturating_sub(self.config.bytes);
-        if over_transactions == 0 && over_bytes == 0 {
-            return Ok(0);
-        }
-        self.rank_again();
-        let limit = self.rank(entry, executable);
-        let mut victims: AddressHashMap<usize> = AddressHashMap::default();
-        for rank in self.ranks.iter().take_while(|rank| **rank < limit) {
-            if over_transactions == 0 && over_bytes == 0 {
-                break;
-            }
-            if rank.sender == entry.tx.sender {
-                return Err(PoolError::Full);
-            }
-            let taken = victims.entry(rank.sender).or_default();
-            let Some(victim) = self.queues.get(&rank.sender).and_then(|q| q.last(*taken)) else {
-                continue;
-            };
-            *taken += 1;
-            over_transactions = over_transactions.saturating_sub(1);
-            over_bytes = over_bytes.saturating_sub(victim.tx.encoded.len());
-        }
-        if over_transactions > 0 || over_bytes > 0 {
-            return Err(PoolError::Full);
-        }
-        let mut evicted = 0;
-        for (sender, count) in victims {
-            evicted += count;
-            self.edit(sender, |queue| (0..count).filter_map(|_| queue.pop_last()).collect());
-        }
-        Ok(evicted)
-    }
-
-    /// Ranks everything anew if the base fee has moved far since the last time.
-    fn rank_again(&mut self) {
-        if self.base_fee / 2 <= self.ranked_at && self.ranked_at / 2 <= self.base_fee {
-            return;
-        }
-        self.ranked_at = self.base_fee;
-        let ready = self.queues.values().flat_map(|q| q.ready()).map(|e| self.rank(e, true));
-        let waiting =
-            self.queues.values().flat_map(|q| q.waiting().values()).map(|e| self.rank(e, false));
-        self.ranks = ready.chain(waiting).collect();
-    }
-}
-
-/// What a replacement frees.
-#[derive(Clone, Copy, Debug, Default)]
-struct Room {
-    transactions: usize,
-    bytes: usize,
 }
 
 fn head(queue: &Queue) -> Option<Head> {
@@ -404,4 +315,42 @@ fn check(queue: &Queue, entry: &Entry, config: &PoolConfig) -> Result<Option<Roo
         return Err(PoolError::AccountLimit { limit, kind });
     }
     Ok(None)
+}
+
+#[cfg(test)]
+impl Book {
+    /// Checks every invariant of the book.
+    pub(super) fn verify(&self) {
+        let mut ranks = BTreeSet::new();
+        let mut heads = BTreeSet::new();
+        let (mut count, mut bytes, mut executable, mut locals) = (0, 0, 0, 0);
+        for (sender, queue) in &self.queues {
+            assert!(!queue.is_empty(), "an empty queue is kept");
+            heads.extend(head(queue));
+            executable += queue.ready().len();
+            let nonces: Vec<u64> = queue.ready().iter().map(|e| e.nonce).collect();
+            let next = queue.funds.nonce;
+            assert_eq!(nonces, (next..queue.next_nonce()).collect::<Vec<_>>());
+            let waiting = queue.waiting();
+            assert!(waiting.iter().all(|(n, e)| *n == e.nonce && *n > queue.next_nonce()));
+            assert!(waiting.len() <= self.config.queued_per_sender);
+            let mut cost = alloy_primitives::U256::ZERO;
+            for entry in queue.ready().iter().chain(waiting.values()) {
+                assert_eq!(entry.tx.sender, *sender);
+                assert!(self.by_hash.contains_key(&entry.tx.hash));
+                assert!(ranks.insert(self.rank(entry, queue.is_ready(entry.nonce))));
+                assert_eq!(self.locals.contains_key(&entry.sequence), entry.local);
+                locals += usize::from(entry.local);
+                bytes += entry.tx.encoded.len();
+                count += 1;
+                cost += entry.cost;
+            }
+            assert_eq!(cost, queue.cost());
+        }
+        assert_eq!(count, self.by_hash.len());
+        assert_eq!((bytes, executable, locals), (self.bytes, self.executable, self.locals.len()));
+        assert_eq!(ranks, self.ranks);
+        assert_eq!(heads, self.heads);
+        assert!(count <= self.config.transactions && bytes <= self.config.bytes);
+    }
 }

@@ -30,7 +30,9 @@ const MAX_GROWTH: usize = 32 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The operating system refused an operation.
-    #[error("cannot use the journal of local transactions {path}: {source}; check disk and permissions")]
+    #[error(
+        "cannot use the journal of local transactions {path}: {source}; check disk and permissions"
+    )]
     Io {
         /// The file.
         path: PathBuf,
@@ -38,7 +40,9 @@ pub enum JournalError {
         source: io::Error,
     },
     /// The file is something else.
-    #[error("{path} is not a journal of transactions of this version; move it away, it holds only pending transactions")]
+    #[error(
+        "{path} is not a journal of transactions of this version; move it away, it holds only pending transactions"
+    )]
     Format {
         /// The file.
         path: PathBuf,
@@ -145,7 +149,9 @@ impl Drop for Journal {
         let (waiting, wake) = &*self.shared;
         waiting.lock().closing = true;
         wake.notify_one();
-        if let Some(thread) = self.thread.take().filter(|t| t.thread().id() != thread::current().id()) {
+        if let Some(thread) =
+            self.thread.take().filter(|t| t.thread().id() != thread::current().id())
+        {
             // A panic of the writer was reported when it happened.
             let _ = thread.join();
         }

@@ -73,13 +73,7 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) const fn new(funds: Funds, read_at: u64) -> Self {
-        Self {
-            funds,
-            read_at,
-            ready: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            cost: U256::ZERO,
-        }
+        Self { funds, read_at, ready: VecDeque::new(), waiting: BTreeMap::new(), cost: U256::ZERO }
     }
 
     pub(super) fn is_empty(&self) -> bool {

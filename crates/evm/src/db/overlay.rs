@@ -21,22 +21,30 @@ pub(crate) enum Before {
 }
 
 #[derive(Debug)]
-struct Entry<T> {
+struct AccountEntry {
     key: StateKey,
     before: Before,
-    now: T,
+    now: Option<AccountInfo>,
+}
+
+/// Kept small, because a block may read many slots: the key is hashed again if the slot changes.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Value before the block, if it was read.
+    before: Option<U256>,
+    now: U256,
 }
 
 #[derive(Debug, Default)]
 struct Contract {
-    slots: HashMap<U256, Entry<U256>>,
+    slots: HashMap<U256, Slot>,
     hidden: bool,
 }
 
 /// The overlay; see the module above.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
-    accounts: AddressMap<Entry<Option<AccountInfo>>>,
+    accounts: AddressMap<AccountEntry>,
     contracts: AddressMap<Contract>,
     codes: B256Map<Bytecode>,
     new_codes: B256Map<Bytecode>,
@@ -52,11 +60,12 @@ impl Overlay {
     pub(crate) fn account_read(
         &mut self,
         address: Address,
+        key: StateKey,
         value: Option<StateValue>,
     ) -> Option<AccountInfo> {
         let now = value.as_ref().map(decode);
-        let key = StateKey::account(address);
-        self.accounts.insert(address, Entry { key, before: Before::Read(value), now: now.clone() });
+        let entry = AccountEntry { key, before: Before::Read(value), now: now.clone() };
+        self.accounts.insert(address, entry);
         now
     }
 
@@ -97,19 +106,14 @@ impl Overlay {
         value: Option<StateValue>,
     ) -> U256 {
         let now = value.map_or(U256::ZERO, |value| value.as_word());
-        let entry = Entry { key: StateKey::slot(address, slot), before: Before::Read(value), now };
-        self.contracts.entry(address).or_default().slots.insert(slot, entry);
+        let contract = self.contracts.entry(address).or_default();
+        contract.slots.insert(slot, Slot { before: Some(now), now });
         now
     }
 
     pub(crate) fn set_slot(&mut self, address: Address, slot: U256, value: U256) {
         let contract = self.contracts.entry(address).or_default();
-        let entry = contract.slots.entry(slot).or_insert_with(|| Entry {
-            key: StateKey::slot(address, slot),
-            before: Before::Unread,
-            now: U256::ZERO,
-        });
-        entry.now = value;
+        contract.slots.entry(slot).or_default().now = value;
     }
 
     pub(crate) fn hide_storage(&mut self, address: Address) {
@@ -160,8 +164,8 @@ impl Overlay {
         }
     }
 
-    fn account_entry(&mut self, address: Address) -> &mut Entry<Option<AccountInfo>> {
-        self.accounts.entry(address).or_insert_with(|| Entry {
+    fn account_entry(&mut self, address: Address) -> &mut AccountEntry {
+        self.accounts.entry(address).or_insert_with(|| AccountEntry {
             key: StateKey::account(address),
             before: Before::Unread,
             now: None,
@@ -175,10 +179,14 @@ impl Overlay {
             let now = entry.now.map(|info| stored(&info).encode());
             pending.add(entry.key, entry.before, now);
         }
-        for entry in self.contracts.into_values().flat_map(|contract| contract.slots.into_values())
-        {
-            let now = (!entry.now.is_zero()).then(|| StateValue::word(entry.now));
-            pending.add(entry.key, entry.before, now);
+        for (address, contract) in self.contracts {
+            for (slot, Slot { before, now }) in contract.slots {
+                if before == Some(now) {
+                    continue;
+                }
+                let before = before.map_or(Before::Unread, |before| Before::Read(word(before)));
+                pending.add(StateKey::slot(address, slot), before, word(now));
+            }
         }
         for (hash, code) in self.new_codes {
             for (key, value) in code_entries(hash, &code.original_bytes()) {
@@ -234,6 +242,11 @@ pub(super) fn decode(value: &StateValue) -> AccountInfo {
         account_id: None,
         code: None,
     }
+}
+
+/// A storage word as the state holds it: zero is absent.
+fn word(value: U256) -> Option<StateValue> {
+    (!value.is_zero()).then(|| StateValue::word(value))
 }
 
 fn stored(info: &AccountInfo) -> Account {

@@ -8,6 +8,7 @@ use crate::{
 use alloy_primitives::U256;
 use cairn_chain::{
     Chain, ChainConfig, Genesis,
+    pool::PoolError,
     genesis::{Allocation, GENESIS_VERSION, Parameters, Predeploy},
 };
 use cairn_node::{
@@ -123,6 +124,7 @@ impl EngineDefinition for Cluster {
         let backend = Arc::new(NodeBackend::new(outbox));
         let genesis_block = self.genesis.block(empty_state());
         let directory = self.directories.path().join(index.to_string());
+        std::fs::create_dir_all(&directory).expect("the temporary directory is writable");
         let chain = Chain::open(ChainConfig {
             genesis: self.genesis.clone(),
             genesis_block: genesis_block.clone(),
@@ -174,9 +176,17 @@ impl EngineDefinition for Cluster {
         let sender = index as u8 % SENDERS;
         let loaded = chain.clone();
         context.child("load").spawn(move |context| async move {
-            // Every validator sends for one account; repeats after a restart are refused.
-            for nonce in 0.. {
-                let _ = loaded.submit(load::transfer(sender, nonce)).await;
+            // Every validator sends for one account; what an earlier life of it sent is skipped.
+            let mut nonce = 0;
+            loop {
+                match loaded.submit(load::transfer(sender, nonce)).await {
+                    Ok(_) => nonce += 1,
+                    Err(PoolError::AlreadyKnown | PoolError::NonceTooLow { .. }) => {
+                        nonce += 1;
+                        continue;
+                    }
+                    Err(_) => {}
+                }
                 context.sleep(Duration::from_millis(150)).await;
             }
         });

@@ -3,6 +3,7 @@
 //! Tracers keep every step in memory until the run ends. This inspector runs beside one, estimates
 //! what it keeps, and stops the EVM when that is too much or the time is up.
 
+use super::TraceError;
 use cairn_evm::revm::{
     Inspector,
     context_interface::{ContextError, ContextTr},
@@ -28,9 +29,9 @@ const FRAME: usize = 1024;
 /// The clock is read once in so many steps.
 const CLOCK_STEPS: u64 = 1024;
 
-/// Why a run was stopped.
+/// Which limit was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exceeded {
+enum Exceeded {
     Bytes,
     Time,
 }
@@ -54,19 +55,31 @@ pub(crate) struct Budget {
     steps: Steps,
     count: u64,
     recorded: usize,
-    bytes: usize,
+    time: Duration,
     end: Instant,
     exceeded: Option<Exceeded>,
 }
 
+impl Default for Budget {
+    /// For runs that record no steps.
+    fn default() -> Self {
+        Self::new(Steps::default(), DEFAULT_TIME)
+    }
+}
+
 impl Budget {
-    pub(crate) fn new(steps: Steps, bytes: usize, time: Duration) -> Self {
-        Self { steps, count: 0, recorded: 0, bytes, end: Instant::now() + time, exceeded: None }
+    /// A budget that runs out `time` from now, or after [`RECORDED_BYTES`].
+    pub(crate) fn new(steps: Steps, time: Duration) -> Self {
+        Self { steps, count: 0, recorded: 0, time, end: Instant::now() + time, exceeded: None }
     }
 
-    /// Why the run was stopped, if it was.
-    pub(crate) const fn exceeded(&self) -> Option<Exceeded> {
-        self.exceeded
+    /// To be called after each run: whether it was stopped.
+    pub(crate) const fn check(&self) -> Result<(), TraceError> {
+        match self.exceeded {
+            None => Ok(()),
+            Some(Exceeded::Bytes) => Err(TraceError::Large { max: RECORDED_BYTES }),
+            Some(Exceeded::Time) => Err(TraceError::Slow(self.time)),
+        }
     }
 
     /// Begins with the next transaction.
@@ -76,7 +89,7 @@ impl Budget {
 
     fn record(&mut self, bytes: usize) {
         self.recorded = self.recorded.saturating_add(bytes);
-        if self.recorded > self.bytes {
+        if self.recorded > RECORDED_BYTES {
             self.exceeded.get_or_insert(Exceeded::Bytes);
         }
     }

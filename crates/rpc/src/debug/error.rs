@@ -1,9 +1,6 @@
 //! Why there is no trace.
 
-use crate::{
-    error::{INTERNAL_ERROR, RpcError, SERVER_ERROR},
-    simulate::SimulateError,
-};
+use crate::error::{INTERNAL_ERROR, RpcError, SERVER_ERROR};
 use cairn_chain::HistoryError;
 use cairn_evm::StateError;
 use jsonrpsee::types::{ErrorObjectOwned, error::INVALID_PARAMS_CODE};
@@ -15,9 +12,6 @@ pub enum TraceError {
     /// An error that other methods have too.
     #[error(transparent)]
     Rpc(#[from] RpcError),
-    /// The call or its overrides cannot be used.
-    #[error(transparent)]
-    Simulate(#[from] SimulateError),
     /// Block 0 has no transactions, and no parent.
     #[error("genesis is not traceable")]
     Genesis,
@@ -84,7 +78,6 @@ impl TraceError {
     fn code(&self) -> i32 {
         match self {
             Self::Rpc(error) => error.code(),
-            Self::Simulate(error) => error.code(),
             Self::Tracer(_) | Self::Config(_) | Self::Timeout(_) => INVALID_PARAMS_CODE,
             Self::Genesis | Self::Busy { .. } | Self::Large { .. } | Self::Slow(_) => SERVER_ERROR,
             Self::Replay { .. } | Self::Diverged { .. } => INTERNAL_ERROR,

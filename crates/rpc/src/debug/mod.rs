@@ -13,11 +13,11 @@
 //! Limits: [`gate::TRACES`] traces at a time, each on a thread that may block; [`budget`] bounds what
 //! a trace records and how long it runs; an answer is no longer than the server's limit.
 
-mod budget;
+pub(crate) mod budget;
 mod error;
 mod gate;
 mod raw;
-pub mod replay;
+pub(crate) mod replay;
 mod tracer;
 
 pub(crate) use error::TraceError;
@@ -26,14 +26,15 @@ pub(crate) use gate::Gate;
 use crate::{
     api::{Api, Module},
     error::RpcError,
+    eth::call::Call,
     params::Args,
-    simulate,
 };
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::B256;
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_rpc_types_trace::geth::{GethDebugTracingCallOptions, GethDebugTracingOptions};
 use cairn_chain::Sealed;
+use cairn_evm::{BlockEnv, StateDb};
 use jsonrpsee::types::ErrorObjectOwned;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -48,13 +49,12 @@ struct BlockTrace {
     result: Box<RawValue>,
 }
 
-pub(crate) fn register(module: &mut Module) {
+pub(crate) fn register(module: &mut Module, gate: &Gate) {
     raw::register(module);
-    let gate = Gate::new();
-    gated(module, &gate, "debug_traceTransaction", trace_transaction);
-    gated(module, &gate, "debug_traceBlockByNumber", trace_block_by_number);
-    gated(module, &gate, "debug_traceBlockByHash", trace_block_by_hash);
-    gated(module, &gate, "debug_traceCall", trace_call);
+    gated(module, gate, "debug_traceTransaction", trace_transaction);
+    gated(module, gate, "debug_traceBlockByNumber", trace_block_by_number);
+    gated(module, gate, "debug_traceBlockByHash", trace_block_by_hash);
+    gated(module, gate, "debug_traceCall", trace_call);
 }
 
 /// Registers `handler`, which runs its EVM work through `gate`, as the method `name`.
@@ -92,7 +92,7 @@ async fn trace_transaction(
     let (block, index) = find(&api, hash)?;
     gate.run(move || async move {
         let chain = api.chain();
-        let run = |env: &_, db: &mut _| traces.transaction(env, db, &block, index);
+        let run = |env: &BlockEnv, db: &mut StateDb<'_>| traces.transaction(env, db, &block, index);
         replay::upto(chain, &block, index, run).await
     })
     .await
@@ -143,14 +143,12 @@ async fn trace_call(api: Api, gate: Gate, mut args: Args) -> Result<Box<RawValue
     let options: GethDebugTracingCallOptions = args.or_default("options")?;
     let mut traces = Traces::new(options.tracing_options, api.limits())?;
     let block = api.known_block(id)?;
-    let setting = simulate::Setting {
-        state: options.state_overrides.unwrap_or_default(),
-        block: options.block_overrides.unwrap_or_default(),
-        gas_cap: api.limits().call_gas,
-    };
+    let state = options.state_overrides.unwrap_or_default();
+    let call = Call { request, state, block: options.block_overrides.unwrap_or_default() };
+    let cap = api.limits().call_gas;
     let index = options.tx_index.map(|index| usize::try_from(index).unwrap_or(usize::MAX));
     gate.run(move || async move {
-        let run = |env: &_, db: &mut _| traces.call(env, db, &request, &setting);
+        let run = |env: &BlockEnv, db: &mut StateDb<'_>| traces.call(env, db, &call, cap);
         match index {
             Some(index) => replay::upto(api.chain(), &block, index, run).await,
             None => replay::after(api.chain(), &block, run).await,
@@ -159,5 +157,7 @@ async fn trace_call(api: Api, gate: Gate, mut args: Args) -> Result<Box<RawValue
     .await
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use cairn_evm::{
 /// Environment and protocol writes of a block of the chain `genesis`, as when it was made. Block 0
 /// was not executed; for it only the environment means something.
 #[must_use]
-pub fn replay_env(genesis: &Genesis, block: &Block) -> (BlockEnv, SystemStep) {
+pub(crate) fn replay_env(genesis: &Genesis, block: &Block) -> (BlockEnv, SystemStep) {
     let header = &block.header;
     let env = BlockEnv {
         chain_id: genesis.chain_id,
@@ -43,7 +43,7 @@ pub fn replay_env(genesis: &Genesis, block: &Block) -> (BlockEnv, SystemStep) {
 ///
 /// # Errors
 /// If the state cannot be read.
-pub fn install(db: &mut StateDb<'_>, step: &SystemStep) -> Result<(), StateError> {
+pub(crate) fn install(db: &mut StateDb<'_>, step: &SystemStep) -> Result<(), StateError> {
     for (address, account) in &step.accounts {
         let info = AccountInfo::default()
             .with_balance(account.balance)

@@ -2,21 +2,23 @@
 
 use super::{
     TraceError,
-    budget::{Budget, DEFAULT_TIME, Exceeded, LONGEST_TIME, RECORDED_BYTES, Steps},
+    budget::{Budget, DEFAULT_TIME, LONGEST_TIME, Steps},
     replay,
 };
-use crate::{Limits, error::RpcError, simulate};
-use alloy_rpc_types_eth::TransactionRequest;
+use crate::{
+    Limits,
+    error::RpcError,
+    eth::call::{self, Call},
+};
 use alloy_rpc_types_trace::geth::{
     GethDebugTracerType, GethDebugTracingOptions, GethTrace,
 };
 use cairn_chain::Sealed;
 use cairn_evm::{
-    BlockEnv, CairnEvm, StateDb, StateError, evm_with,
+    BlockEnv, StateDb, StateError, evm_with,
     revm::{
         Database as _, DatabaseCommit as _, DatabaseRef, InspectEvm as _,
         bytecode::Bytecode,
-        context::result::ResultAndState,
         primitives::{Address, B256, U256},
         state::AccountInfo,
     },
@@ -30,7 +32,6 @@ use std::{cell::RefCell, time::Duration};
 pub(crate) struct Traces {
     inspector: DebugInspector,
     budget: Budget,
-    time: Duration,
     /// Bytes that the answer may still have.
     room: usize,
 }
@@ -67,7 +68,7 @@ impl Traces {
             _ => by_name(&name),
         })?;
         let room = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
-        Ok(Self { inspector, budget: Budget::new(steps, RECORDED_BYTES, time), time, room })
+        Ok(Self { inspector, budget: Budget::new(steps, time), room })
     }
 
     /// Traces transaction `index` of `block`, in the state that it found, and keeps what it did.
@@ -82,10 +83,9 @@ impl Traces {
         self.begin()?;
         let mut evm = evm_with(env, &mut *db, (self.budget, &mut self.inspector));
         let ran = evm.inspect_tx(tx.tx_env());
-        let CairnEvm { ctx, inspector: (budget, _), .. } = evm;
-        let block_env = ctx.block;
+        let (block_env, (budget, _)) = (evm.ctx.block, evm.inspector);
         self.budget = budget;
-        self.check_budget()?;
+        self.budget.check()?;
         let ran = ran.map_err(|error| replay::unrepeatable(block, index, error))?;
         replay::check(block, index, &ran)?;
         let place = TransactionContext::default()
@@ -100,25 +100,32 @@ impl Traces {
         Ok(trace)
     }
 
-    /// Traces a call that is no transaction.
+    /// Traces a call that is no transaction, with at most `cap` gas.
     pub(crate) fn call(
         &mut self,
         env: &BlockEnv,
         db: &mut StateDb<'_>,
-        request: &TransactionRequest,
-        setting: &simulate::Setting,
+        call: &Call,
+        cap: u64,
     ) -> Result<Box<RawValue>, TraceError> {
         self.begin()?;
-        let prepared = setting.prepare(env, db, request)?;
-        let inspector = (self.budget, &mut self.inspector);
-        let mut evm = prepared.evm(&mut *db, inspector);
-        let ran: Result<ResultAndState, _> = evm.inspect_tx(prepared.tx.clone());
+        let mut env = *env;
+        call.prepare(&mut env, db)?;
+        let request = &call.request;
+        let gas = match request.gas {
+            Some(gas) => gas.min(cap),
+            None => cap.min(call::allowance(db, request)?),
+        };
+        let tx = call::tx_env(request, &env, gas);
+        let mut evm = evm_with(&env, &mut *db, (self.budget, &mut self.inspector));
+        call::relax(&mut evm.ctx.cfg, tx.gas_price);
+        let ran = evm.inspect_tx(tx.clone());
         let (block_env, (budget, _)) = (evm.ctx.block, evm.inspector);
         self.budget = budget;
-        self.check_budget()?;
-        let ran = ran.map_err(simulate::SimulateError::from_evm)?;
+        self.budget.check()?;
+        let ran = call::outcome(ran)?.map_err(|reason| call::invalid(&reason))?;
         let peek = &mut Peek(RefCell::new(&mut *db));
-        let trace = self.inspector.get_result(None, &prepared.tx, &block_env, &ran, peek);
+        let trace = self.inspector.get_result(None, &tx, &block_env, &ran, peek);
         self.encode(trace)
     }
 
@@ -126,14 +133,6 @@ impl Traces {
         self.budget.next_transaction();
         let fused = self.inspector.fuse();
         fused.map_err(|error| TraceError::Config(error.to_string()))
-    }
-
-    fn check_budget(&self) -> Result<(), TraceError> {
-        match self.budget.exceeded() {
-            None => Ok(()),
-            Some(Exceeded::Bytes) => Err(TraceError::Large { max: RECORDED_BYTES }),
-            Some(Exceeded::Time) => Err(TraceError::Slow(self.time)),
-        }
     }
 
     fn encode(

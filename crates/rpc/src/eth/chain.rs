@@ -10,6 +10,7 @@ use alloy_consensus::Transaction as _;
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, U64};
 use cairn_chain::Sealed;
+use cairn_evm::RecoveredTx;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -84,13 +85,7 @@ fn pending_block(api: &Api, full: bool) -> Result<Value, RpcError> {
     let base_fee = api.next_base_fee(&head);
     let timestamp_ms =
         head.block.extra.timestamp_ms + api.chain().genesis().rules().min_block_interval_ms;
-    let mut gas_left = head.block.header.gas_limit;
-    let fits = |tx: &Arc<_>| {
-        let tx: &cairn_evm::RecoveredTx = tx;
-        gas_left = gas_left.checked_sub(tx.envelope.gas_limit())?;
-        Some(())
-    };
-    let transactions = best(api, base_fee, fits);
+    let transactions = fitting(api, base_fee, head.block.header.gas_limit);
     let sealed = Sealed {
         hash: B256::ZERO,
         block: cairn_chain::block::Block {
@@ -120,22 +115,14 @@ fn pending_block(api: &Api, full: bool) -> Result<Value, RpcError> {
     Ok(block)
 }
 
-/// The pool's best transactions as long as `fits`.
-fn best(
-    api: &Api,
-    base_fee: u64,
-    mut fits: impl FnMut(&Arc<cairn_evm::RecoveredTx>) -> Option<()>,
-) -> Vec<Arc<cairn_evm::RecoveredTx>> {
-    use cairn_evm::TxSource as _;
-    let mut pool = api.chain().pool().best(base_fee);
-    let mut chosen = Vec::new();
-    while let Some(tx) = pool.next().filter(|_| chosen.len() < MAX_PENDING) {
-        if fits(&tx).is_none() {
-            break;
-        }
-        chosen.push(tx);
-    }
-    chosen
+/// The pool's best transactions up to a block's gas limit.
+fn fitting(api: &Api, base_fee: u64, mut gas_left: u64) -> Vec<Arc<RecoveredTx>> {
+    let fits = |tx: &Arc<RecoveredTx>| {
+        let left = gas_left.checked_sub(tx.envelope.gas_limit());
+        gas_left = left.unwrap_or(gas_left);
+        left.is_some()
+    };
+    api.chain().pool().best(base_fee).take(MAX_PENDING).take_while(fits).collect()
 }
 
 async fn block_receipts(api: Api, mut args: Args) -> Result<Option<Vec<RpcReceipt>>, RpcError> {
@@ -183,18 +170,25 @@ pub(crate) fn locate(api: &Api, hash: B256) -> Result<Option<(Arc<Sealed>, usize
     Ok(block.zip(usize::try_from(index).ok()))
 }
 
+/// A transaction of the pool. One that the head includes may still be there for a moment.
+fn waiting(api: &Api, hash: B256) -> Option<Arc<RecoveredTx>> {
+    let head = api.chain().head();
+    let waiting = api.chain().pool().get(&hash)?;
+    let included = head.transactions.iter().any(|tx| tx.hash == hash);
+    (!included).then_some(waiting)
+}
+
 async fn transaction(api: Api, mut args: Args) -> Result<Option<RpcTransaction>, RpcError> {
     let hash: B256 = args.next("hash")?;
-    if let Some(tx) = api.chain().pool().get(&hash) {
-        let base_fee = api.next_base_fee(&api.chain().head());
-        return Ok(Some(convert::pending(&tx, Some(base_fee))));
+    if let Some(tx) = waiting(&api, hash) {
+        return Ok(Some(convert::pending(&tx, Some(api.chain().next_base_fee()))));
     }
     Ok(locate(&api, hash)?.and_then(|(block, index)| convert::transaction(&block, index)))
 }
 
 async fn raw_transaction(api: Api, mut args: Args) -> Result<Option<Bytes>, RpcError> {
     let hash: B256 = args.next("hash")?;
-    if let Some(tx) = api.chain().pool().get(&hash) {
+    if let Some(tx) = waiting(&api, hash) {
         return Ok(Some(tx.encoded.clone()));
     }
     let place = locate(&api, hash)?;
@@ -215,8 +209,7 @@ async fn transaction_by_sender(
     let nonce = args.next::<U64>("nonce")?.to::<u64>();
     let (pending, queued) = api.chain().pool().content_from(&sender);
     if let Some(tx) = pending.get(&nonce).or_else(|| queued.get(&nonce)) {
-        let base_fee = api.next_base_fee(&api.chain().head());
-        return Ok(Some(convert::pending(tx, Some(base_fee))));
+        return Ok(Some(convert::pending(tx, Some(api.chain().next_base_fee()))));
     }
     let used_at = async |height: u64| {
         Ok::<_, RpcError>(api.at(Some(height.into()))?.account(sender).await?.nonce > nonce)

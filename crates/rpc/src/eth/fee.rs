@@ -28,13 +28,13 @@ const MAX_PERCENTILES: usize = 100;
 pub(crate) fn register(module: &mut Module) {
     method(module, "eth_gasPrice", |api, _| async move {
         let tip = suggested_tip(&api).await?;
-        Ok(U128::from(u128::from(api.next_base_fee(&api.chain().head())).saturating_add(tip)))
+        Ok(U128::from(u128::from(api.chain().next_base_fee()).saturating_add(tip)))
     });
     method(module, "eth_maxPriorityFeePerGas", |api, _| async move {
         Ok(U128::from(suggested_tip(&api).await?))
     });
     method(module, "eth_baseFee", |api, _| async move {
-        Ok(U64::from(api.next_base_fee(&api.chain().head())))
+        Ok(U64::from(api.chain().next_base_fee()))
     });
     method(module, "eth_blobBaseFee", |api, _| async move {
         Ok(U64::from(api.chain().genesis().rules().blob_base_fee))

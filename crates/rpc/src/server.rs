@@ -1,0 +1,310 @@
+//! The port: HTTP, WebSocket, health and metrics.
+
+use crate::{
+    api::Api,
+    batch::{Batch, is_id},
+    limits::Limits,
+    measure::{Measure, Metrics},
+    module,
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use cairn_chain::Chain;
+use cairn_telemetry::Registry;
+use jsonrpsee::{
+    Methods,
+    core::{
+        middleware::RpcServiceBuilder,
+        traits::IdProvider,
+    },
+    server::{
+        BatchRequestConfig, PingConfig, ServerBuilder, ServerConfig, ServerHandle, StopHandle,
+        TowerServiceBuilder, stop_channel,
+    },
+    types::SubscriptionId,
+};
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tower::{
+    Service as _,
+    layer::util::{Identity, Stack},
+};
+use tower_http::cors::{Any, CorsLayer};
+
+/// Time that open requests get when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+/// A node whose last block is older than this is not healthy.
+const STALLED: Duration = Duration::from_secs(60);
+/// Between two pings on a WebSocket connection.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// Code of a body that is not JSON.
+const PARSE_ERROR: i32 = -32_700;
+/// Code of JSON that is not a request.
+const INVALID_REQUEST: i32 = -32_600;
+/// Code of a body that is too long.
+const TOO_LARGE: i32 = -32_007;
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Address and port; port 0 is any free one.
+    pub listen: SocketAddr,
+}
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be used.
+    #[error("cannot listen for JSON-RPC on {listen}: {source}")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+/// A running server. Dropping it does not stop it.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    stopping: watch::Sender<bool>,
+    connections: ServerHandle,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops it: no new requests, open ones get 5 seconds, subscriptions end.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        // It may have stopped by itself.
+        let _ = self.connections.stop();
+        let mut task = self.task;
+        if tokio::time::timeout(GRACE, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+}
+
+/// Starts a server with default limits.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(chain: Chain, config: Config, metrics: Registry) -> Result<Server, ServeError> {
+    serve_with(chain, config, Limits::default(), metrics).await
+}
+
+/// Starts a server.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve_with(
+    chain: Chain,
+    config: Config,
+    limits: Limits,
+    registry: Registry,
+) -> Result<Server, ServeError> {
+    let failed = |source| ServeError::Listen { listen: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let (stop_handle, connections) = stop_channel();
+    let api = Api::new(chain, limits);
+    let methods: Methods = module(api.clone()).into();
+    let metrics = Metrics::new(&registry, methods.method_names());
+    let dispatcher = dispatcher(api.limits(), metrics.clone());
+    let shared = Arc::new(Shared { api, methods, dispatcher, metrics, registry, stop_handle });
+    let stopping = watch::Sender::new(false);
+    let mut stopped = stopping.subscribe();
+    let served = axum::serve(listener, router(shared)).with_graceful_shutdown(async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    });
+    let task = tokio::spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the JSON-RPC server failed");
+        }
+    });
+    Ok(Server { address, stopping, connections, task })
+}
+
+/// What requests share.
+struct Shared {
+    api: Api,
+    methods: Methods,
+    dispatcher: Dispatcher,
+    metrics: Metrics,
+    registry: Registry,
+    stop_handle: StopHandle,
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(Any)
+        .max_age(Duration::from_secs(86_400));
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(encode_metrics))
+        .fallback(rpc)
+        .layer(cors)
+        .with_state(shared)
+}
+
+/// 200 while blocks come, 503 when none came for a minute.
+async fn health(State(shared): State<Arc<Shared>>) -> Response {
+    let chain = shared.api.chain();
+    let head = chain.head();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let age = now.saturating_sub(Duration::from_millis(head.block.extra.timestamp_ms));
+    let healthy = age < STALLED;
+    let status = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({
+        "status": if healthy { "ok" } else { "stalled" },
+        "height": head.number(),
+        "hash": head.hash,
+        "ageSeconds": age.as_secs(),
+        "peers": chain.backend().peers(),
+    });
+    (status, axum::Json(body)).into_response()
+}
+
+async fn encode_metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, format)], shared.registry.encode()).into_response()
+}
+
+async fn rpc(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if request.headers().contains_key(header::UPGRADE) {
+        return shared.dispatch(request).await;
+    }
+    match *request.method() {
+        Method::POST => shared.post(request).await,
+        Method::GET | Method::HEAD => {
+            "Cairn node: JSON-RPC over HTTP POST and WebSocket here; /health, /metrics\n".into_response()
+        }
+        _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, OPTIONS")]).into_response(),
+    }
+}
+
+impl Shared {
+    async fn post(&self, request: Request) -> Response {
+        let limits = self.api.limits();
+        let (mut parts, body) = request.into_parts();
+        let limit = usize::try_from(limits.body_bytes).unwrap_or(usize::MAX);
+        let Ok(body) = axum::body::to_bytes(body, limit).await else {
+            let text = format!("request too large: a body has at most {limit} bytes");
+            return (StatusCode::PAYLOAD_TOO_LARGE, answer(failure("null", TOO_LARGE, &text))).into_response();
+        };
+        if let Some(batch) = Batch::parse(&body, limits.batch) {
+            self.metrics.submitted(batch.len());
+            return answer(batch.submit(&self.api).await);
+        }
+        if let Err(malformed) = check(&body) {
+            return malformed;
+        }
+        let json = HeaderValue::from_static("application/json");
+        parts.headers.insert(header::CONTENT_TYPE, json);
+        self.dispatch(Request::from_parts(parts, Body::from(body))).await
+    }
+
+    /// Hands a request to the general dispatcher, also one that upgrades to WebSocket.
+    async fn dispatch(&self, request: Request) -> Response {
+        let mut service =
+            self.dispatcher.clone().build(self.methods.clone(), self.stop_handle.clone());
+        match service.call(request).await {
+            Ok(response) => response.map(Body::new),
+            Err(error) => {
+                tracing::error!(%error, "a request failed in an unforeseen way");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+        }
+    }
+}
+
+/// The general dispatcher, of which every request gets its own.
+type Dispatcher = TowerServiceBuilder<Stack<Measure, Identity>, Identity>;
+
+fn dispatcher(limits: &Limits, metrics: Metrics) -> Dispatcher {
+    let config = ServerConfig::builder()
+        .max_request_body_size(limits.body_bytes)
+        .max_response_body_size(limits.response_bytes)
+        .max_connections(limits.connections)
+        .max_subscriptions_per_connection(limits.subscriptions)
+        .set_batch_request_config(BatchRequestConfig::Limit(limits.batch))
+        .enable_ws_ping(PingConfig::new().ping_interval(PING_INTERVAL))
+        .set_id_provider(HexIds)
+        .build();
+    let measured = RpcServiceBuilder::new().layer(Measure(metrics));
+    ServerBuilder::with_config(config).set_rpc_middleware(measured).to_service_builder()
+}
+
+/// Ids of subscriptions as Ethereum clients expect them: `0x` and 32 hex digits.
+#[derive(Clone, Copy, Debug)]
+struct HexIds;
+
+impl IdProvider for HexIds {
+    fn next_id(&self) -> SubscriptionId<'static> {
+        SubscriptionId::Str(format!("{:#034x}", rand::random::<u128>()).into())
+    }
+}
+
+/// What every request has, as far as it matters to tell one from other JSON.
+#[derive(Deserialize)]
+struct Shape<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<&'a RawValue>,
+}
+
+/// Answers bodies that are not requests; everything else the dispatcher judges.
+fn check(body: &[u8]) -> Result<(), Response> {
+    let parse_error = || Err(answer(failure("null", PARSE_ERROR, "Parse error")));
+    let invalid = |id: &str| Err(answer(failure(id, INVALID_REQUEST, "Invalid request")));
+    let Ok(json) = serde_json::from_slice::<&RawValue>(body) else { return parse_error() };
+    match json.get().as_bytes().first() {
+        Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(json.get()) {
+            Ok(requests) if requests.is_empty() => invalid("null"),
+            Ok(_) => Ok(()),
+            Err(_) => parse_error(),
+        },
+        Some(b'{') => match serde_json::from_str::<Shape<'_>>(json.get()) {
+            Ok(shape) if shape.method.is_some_and(|method| method.get().starts_with('"')) => Ok(()),
+            Ok(shape) => invalid(shape.id.map(RawValue::get).filter(|id| is_id(id)).unwrap_or("null")),
+            Err(_) => invalid("null"),
+        },
+        _ => invalid("null"),
+    }
+}
+
+/// The JSON of an error; `id` is JSON.
+fn failure(id: &str, code: i32, text: &str) -> String {
+    let text = serde_json::Value::from(text);
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{text}}}}}"#)
+}
+
+/// An HTTP response with this JSON.
+fn answer(json: String) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], json).into_response()
+}
+
+#[cfg(test)]
+mod tests;
