@@ -9,10 +9,10 @@ use cairn_telemetry::{Registry, Shutdown};
 use std::{
     fs::{self, File, OpenOptions},
     future::Future,
-    io::{Read, Write},
+    io::Write,
     net::SocketAddr,
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Threads that answer JSON-RPC requests.
@@ -20,6 +20,12 @@ const RPC_THREADS_MAX: usize = 8;
 
 /// How often a wait for the first block is mentioned in the log.
 const REMINDER: Duration = Duration::from_secs(10);
+
+/// How long another process may still hold a node's directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often that is looked at.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
 
 /// A node and its JSON-RPC server.
 #[derive(Debug)]
@@ -98,7 +104,7 @@ pub(crate) fn block_on(work: impl Future<Output = Done>) -> Done {
 /// Starts a node and its JSON-RPC server.
 pub(crate) async fn start(name: String, file: &NodeFile) -> Done<Running> {
     let config = file.load().or_fail(ExitCode::Files)?;
-    let lock = lock(&file.data_dir)?;
+    let lock = lock(&file.data_dir).await?;
     let node = cairn_node::start(config).await.map_err(start_failure)?;
     let metrics = Registry::default();
     let source = node.metrics();
@@ -128,8 +134,9 @@ fn start_failure(error: StartError) -> Failure {
     Failure::new(code, error)
 }
 
-/// Takes the directory for this process: two nodes in one directory would destroy it.
-fn lock(directory: &Path) -> Done<File> {
+/// Takes the directory for this process: two nodes in one directory would destroy it. The process
+/// that has it may be about to end, which is waited for.
+async fn lock(directory: &Path) -> Done<File> {
     let unusable = |error: std::io::Error| {
         let message = format!("cannot use {}: {error}", directory.display());
         Failure::new(ExitCode::Files, message).next("check its owner and permissions")
@@ -137,13 +144,16 @@ fn lock(directory: &Path) -> Done<File> {
     fs::create_dir_all(directory).map_err(unusable)?;
     let path = directory.join("lock");
     let mut options = OpenOptions::new();
-    let mut file =
-        options.create(true).truncate(false).read(true).write(true).open(path).map_err(unusable)?;
-    if file.try_lock().is_err() {
-        let mut pid = String::new();
-        let _ = file.read_to_string(&mut pid);
-        let message = format!("{} is in use by process {}", directory.display(), pid.trim());
-        return Err(Failure::new(ExitCode::Files, message).next("stop that process first"));
+    let options = options.create(true).truncate(false).read(true).write(true);
+    let mut file = options.open(&path).map_err(unusable)?;
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    while file.try_lock().is_err() {
+        let holder = fs::read_to_string(&path).unwrap_or_default();
+        if Instant::now() > deadline {
+            let message = format!("{} is in use by process {}", directory.display(), holder.trim());
+            return Err(Failure::new(ExitCode::Files, message).next("stop that process first"));
+        }
+        tokio::time::sleep(LOCK_RETRY).await;
     }
     file.set_len(0).map_err(unusable)?;
     writeln!(file, "{}", std::process::id()).map_err(unusable)?;

@@ -18,6 +18,10 @@ mod rpc_client;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// Executing blocks allocates much and briefly; the system's allocator gives memory back too eagerly.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let output = output::Output::new(cli.global.json);

@@ -5,9 +5,8 @@
 //! same number of bytes is appended and synced. Pool: admission with and without cached senders,
 //! building order, removal. One line each; nothing gates on the numbers.
 
-use alloy_consensus::{
-    Header, SignableTransaction as _, TxEip1559, private::alloy_eips::eip2718::Encodable2718 as _,
-};
+use alloy_consensus::{Header, SignableTransaction as _, TxEip1559};
+use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use cairn_chain::{
     Backend, Chain, ChainConfig, Genesis, HistoryConfig, Pool, PoolConfig, Sealed,
@@ -201,7 +200,7 @@ fn history(directory: &Path, archive: bool, blocks: u64) -> Result<(), Box<dyn E
     let start = Instant::now();
     let found = hashes.iter().filter(|hash| chain.locate(**hash).is_ok_and(|at| at.is_some()));
     assert_eq!(found.count(), hashes.len(), "every transaction is found");
-    println!("  locate      {:.3} ms each, decoding its block", ms_each(start, hashes.len()));
+    println!("  locate      {:.3} ms each", ms_each(start, hashes.len()));
     let height = chain.oldest_state();
     let view = chain.state_at(height)?;
     let keys: Vec<StateKey> =

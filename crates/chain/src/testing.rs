@@ -67,7 +67,7 @@ where
     T: SignableTransaction<Signature>,
     TxEnvelope: From<Signed<T>>,
 {
-    use alloy_consensus::private::alloy_eips::eip2718::Encodable2718 as _;
+    use alloy_eips::eip2718::Encodable2718 as _;
     let message = Message::from_digest(tx.signature_hash().0);
     let signature = SECP256K1.sign_ecdsa_recoverable(message, &key(seed));
     let (recovery, bytes) = signature.serialize_compact();

@@ -62,6 +62,8 @@ impl<'a, R: Send> Fiber<'a, R> {
     fn new(func: impl FnOnce(&Port) -> R + Send + 'a) -> Result<Self, StateError> {
         let stack = DefaultStack::new(STACK_BYTES)
             .map_err(|error| StateError(format!("cannot allocate a fiber stack: {error}")))?;
+        // A coroutine takes at most 1 KiB by value; what a caller captures may be larger.
+        let func = Box::new(func);
         let body = move |port: &Port, _begin: Answer| func(port);
         // SAFETY: what `body` borrows lives for `'a`, and the fiber is tied to `'a` by its marker. It is
         // driven to its end or dropped (which ends it) within `'a`; if it is leaked instead, its stack

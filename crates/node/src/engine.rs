@@ -359,7 +359,8 @@ where
     stateful_actor.start();
 
     let consensus = simplex::Engine::new(
-        context.child("simplex"),
+        // The parent context: when consensus ends, every other actor ends with it.
+        context,
         simplex::Config {
             scheme,
             elector: Random::<Sha256>::new(RandomVersion::V1),

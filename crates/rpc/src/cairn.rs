@@ -13,8 +13,8 @@ use serde::Serialize;
 
 /// Blocks after a block among which one with a certificate of its own is looked for.
 const MAX_DESCENDANTS: u64 = 256;
-/// Most storage slots of one proof.
-const MAX_SLOTS: usize = 1_024;
+/// Most storage slots of one proof: what the light client takes.
+const MAX_SLOTS: usize = 256;
 
 pub(crate) fn register(module: &mut Module) {
     method(module, "cairn_status", status);
@@ -118,7 +118,7 @@ struct Proof {
 
 #[derive(Clone, Debug, Serialize)]
 struct SlotProof {
-    key: B256,
+    slot: U256,
     proof: Bytes,
 }
 
@@ -144,7 +144,7 @@ async fn proof(api: Api, mut args: Args) -> Result<Proof, RpcError> {
     let mut proofs = proven.proofs.into_iter();
     let account_proof = proofs.next().unwrap_or_default();
     let storage_proofs =
-        slots.iter().zip(proofs).map(|(slot, proof)| SlotProof { key: B256::from(*slot), proof });
+        slots.into_iter().zip(proofs).map(|(slot, proof)| SlotProof { slot, proof });
     Ok(Proof { finalization, address, account_proof, storage_proofs: storage_proofs.collect() })
 }
 

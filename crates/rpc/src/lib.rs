@@ -45,7 +45,7 @@ mod web3;
 pub use api::{Api, Module};
 pub use error::RpcError;
 pub use limits::Limits;
-pub use server::{Config, ServeError, Server, serve, serve_with};
+pub use server::{Config, Options, ServeError, Server, serve, serve_with};
 
 /// All methods.
 #[must_use]

@@ -1,16 +1,22 @@
-//! Counts and times of requests by method.
+//! Counts and times of requests by method, and how the requests of a batch share a connection.
+//!
+//! A batch runs [`AT_ONCE`] of its requests at a time; answers are in the order of the requests.
 
 use cairn_telemetry::{
     Registry,
     metrics::{Counter, Histogram, LATENCY_BUCKETS_SECONDS},
 };
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use jsonrpsee::{
     MethodResponse,
-    core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
+    core::server::BatchResponseBuilder,
+    core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT},
     types::Request,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+/// Requests of one batch that run at a time.
+const AT_ONCE: usize = 16;
 /// Label of requests for methods that do not exist.
 const UNKNOWN: &str = "unknown";
 
@@ -35,7 +41,7 @@ struct Method {
 impl Method {
     fn new(registry: &Registry, name: &str) -> Self {
         let labels = [("method", name)];
-        let help = "Time to answer a request, outside of batches.";
+        let help = "Time to answer a request.";
         Self {
             requests: registry.counter("cairn_rpc_requests_total", "Requests.", &labels),
             errors: registry.counter("cairn_rpc_errors_total", "Requests that failed.", &labels),
@@ -75,17 +81,24 @@ impl Metrics {
 pub(crate) struct Measured<S> {
     service: S,
     metrics: Metrics,
+    response_bytes: usize,
 }
 
 /// Counts the requests of a service.
 #[derive(Clone, Debug)]
-pub(crate) struct Measure(pub(crate) Metrics);
+pub(crate) struct Measure {
+    /// Where they are counted.
+    pub(crate) metrics: Metrics,
+    /// Most bytes that the answers of a batch have together.
+    pub(crate) response_bytes: usize,
+}
 
 impl<S> tower::Layer<S> for Measure {
     type Service = Measured<S>;
 
     fn layer(&self, service: S) -> Measured<S> {
-        Measured { service, metrics: self.0.clone() }
+        let (metrics, response_bytes) = (self.metrics.clone(), self.response_bytes);
+        Measured { service, metrics, response_bytes }
     }
 }
 
@@ -95,7 +108,7 @@ where
 {
     type MethodResponse = S::MethodResponse;
     type NotificationResponse = S::NotificationResponse;
-    type BatchResponse = S::BatchResponse;
+    type BatchResponse = MethodResponse;
 
     fn call<'a>(
         &self,
@@ -116,12 +129,22 @@ where
     }
 
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = Self::BatchResponse> + Send + 'a {
-        for entry in batch.iter().flatten() {
-            if let BatchEntry::Call(request) = entry {
-                self.metrics.method(&request.method).requests.increment();
+        let service = self.clone();
+        async move {
+            let notified = batch.iter().any(|entry| matches!(entry, Ok(BatchEntry::Notification(_))));
+            let mut answer = BatchResponseBuilder::new_with_limit(service.response_bytes);
+            let answers: Vec<_> = batch.into_iter().filter_map(|entry| service.entry(entry)).collect();
+            let mut answers = stream::iter(answers).buffered(AT_ONCE);
+            while let Some(next) = answers.next().await {
+                if let Err(too_large) = answer.append(next) {
+                    return too_large;
+                }
             }
+            if answer.is_empty() && notified {
+                return MethodResponse::notification();
+            }
+            MethodResponse::from_batch(answer.finish())
         }
-        self.service.batch(batch)
     }
 
     fn notification<'a>(
@@ -129,5 +152,25 @@ where
         notification: Notification<'a>,
     ) -> impl Future<Output = Self::NotificationResponse> + Send + 'a {
         self.service.notification(notification)
+    }
+}
+
+impl<S> Measured<S>
+where
+    S: RpcServiceT<MethodResponse = MethodResponse> + Clone + Send + Sync + 'static,
+{
+    /// The answer to one entry of a batch; none to a notification.
+    fn entry<'a>(
+        &self,
+        entry: Result<BatchEntry<'a>, BatchEntryErr<'a>>,
+    ) -> Option<BoxFuture<'a, MethodResponse>> {
+        match entry {
+            Ok(BatchEntry::Call(request)) => Some(self.call(request).boxed()),
+            Ok(BatchEntry::Notification(_)) => None,
+            Err(malformed) => {
+                let (error, id) = malformed.into_parts();
+                Some(std::future::ready(MethodResponse::error(id, error)).boxed())
+            }
+        }
     }
 }

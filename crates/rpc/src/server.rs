@@ -14,6 +14,7 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
+    serve::ListenerExt as _,
 };
 use cairn_chain::Chain;
 use cairn_telemetry::Registry;
@@ -41,7 +42,7 @@ use tower::{
     Service as _,
     layer::util::{Identity, Stack},
 };
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 /// Time that open requests get when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -56,11 +57,26 @@ const INVALID_REQUEST: i32 = -32_600;
 /// Code of a body that is too long.
 const TOO_LARGE: i32 = -32_007;
 
+/// What a browser sees where there are no pages.
+const ABOUT: &str = "Cairn node: JSON-RPC over HTTP POST and WebSocket here; /health, /metrics\n";
+
 /// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Address and port; port 0 is any free one.
     pub listen: SocketAddr,
+}
+
+/// What a server may do otherwise than by default.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Bounds of what clients can ask for.
+    pub limits: Limits,
+    /// Web pages of these origins may call; those of any origin without.
+    pub origins: Option<Vec<HeaderValue>>,
+    /// Serves every path but `/health`, `/metrics` and JSON-RPC at `/`, such as a dashboard; a `GET`
+    /// of `/` too. Without it, JSON-RPC is served at every path.
+    pub pages: Option<Router>,
 }
 
 /// Why a server cannot start.
@@ -104,12 +120,12 @@ impl Server {
     }
 }
 
-/// Starts a server with default limits.
+/// Starts a server with default options.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(chain: Chain, config: Config, metrics: Registry) -> Result<Server, ServeError> {
-    serve_with(chain, config, Limits::default(), metrics).await
+    serve_with(chain, config, Options::default(), metrics).await
 }
 
 /// Starts a server.
@@ -119,21 +135,26 @@ pub async fn serve(chain: Chain, config: Config, metrics: Registry) -> Result<Se
 pub async fn serve_with(
     chain: Chain,
     config: Config,
-    limits: Limits,
+    options: Options,
     registry: Registry,
 ) -> Result<Server, ServeError> {
     let failed = |source| ServeError::Listen { listen: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let listener = listener.tap_io(|socket| {
+        // Only a matter of latency: notifications must not wait for acknowledgements.
+        let _ = socket.set_nodelay(true);
+    });
+    let Options { limits, origins, pages } = options;
     let (stop_handle, connections) = stop_channel();
     let api = Api::new(chain, limits);
     let methods: Methods = module(api.clone()).into();
     let metrics = Metrics::new(&registry, methods.method_names());
     let dispatcher = dispatcher(api.limits(), metrics.clone());
-    let shared = Arc::new(Shared { api, methods, dispatcher, metrics, registry, stop_handle });
+    let shared = Shared { api, methods, dispatcher, metrics, registry, pages, stop_handle };
     let stopping = watch::Sender::new(false);
     let mut stopped = stopping.subscribe();
-    let served = axum::serve(listener, router(shared)).with_graceful_shutdown(async move {
+    let served = axum::serve(listener, router(shared, origins)).with_graceful_shutdown(async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     });
     let task = tokio::spawn(async move {
@@ -151,21 +172,22 @@ struct Shared {
     dispatcher: Dispatcher,
     metrics: Metrics,
     registry: Registry,
+    pages: Option<Router>,
     stop_handle: StopHandle,
 }
 
-fn router(shared: Arc<Shared>) -> Router {
+fn router(shared: Shared, origins: Option<Vec<HeaderValue>>) -> Router {
     let cors = CorsLayer::new()
-        .allow_origin(Any)
+        .allow_origin(origins.map_or_else(AllowOrigin::any, AllowOrigin::list))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers(Any)
         .max_age(Duration::from_secs(86_400));
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(encode_metrics))
-        .fallback(rpc)
+        .fallback(dispatch)
         .layer(cors)
-        .with_state(shared)
+        .with_state(Arc::new(shared))
 }
 
 /// 200 while blocks come, 503 when none came for a minute.
@@ -191,15 +213,20 @@ async fn encode_metrics(State(shared): State<Arc<Shared>>) -> Response {
     ([(header::CONTENT_TYPE, format)], shared.registry.encode()).into_response()
 }
 
-async fn rpc(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    if request.headers().contains_key(header::UPGRADE) {
-        return shared.dispatch(request).await;
+/// JSON-RPC by its method and path, everything else to the pages.
+async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    let upgrades = request.headers().contains_key(header::UPGRADE);
+    if let Some(pages) = &shared.pages
+        && (request.uri().path() != "/" || (is_get && !upgrades))
+    {
+        let Ok(response) = pages.clone().call(request).await;
+        return response;
     }
     match *request.method() {
+        _ if upgrades => shared.dispatch(request).await,
         Method::POST => shared.post(request).await,
-        Method::GET | Method::HEAD => {
-            "Cairn node: JSON-RPC over HTTP POST and WebSocket here; /health, /metrics\n".into_response()
-        }
+        _ if is_get => ABOUT.into_response(),
         _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, OPTIONS")]).into_response(),
     }
 }
@@ -252,7 +279,9 @@ fn dispatcher(limits: &Limits, metrics: Metrics) -> Dispatcher {
         .enable_ws_ping(PingConfig::new().ping_interval(PING_INTERVAL))
         .set_id_provider(HexIds)
         .build();
-    let measured = RpcServiceBuilder::new().layer(Measure(metrics));
+    let response_bytes = usize::try_from(limits.response_bytes).unwrap_or(usize::MAX);
+    let measure = Measure { metrics, response_bytes };
+    let measured = RpcServiceBuilder::new().layer(measure);
     ServerBuilder::with_config(config).set_rpc_middleware(measured).to_service_builder()
 }
 

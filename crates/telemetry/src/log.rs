@@ -7,7 +7,8 @@ use std::{io::IsTerminal, str::FromStr};
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Filter used when none is given: our own events from `info` up, those of the engines from `warn`.
-pub const DEFAULT_FILTER: &str = "info,commonware=warn,jsonrpsee=warn,hyper=warn,reqwest=warn";
+pub const DEFAULT_FILTER: &str =
+    "info,commonware=warn,commonware_storage=error,jsonrpsee=warn,hyper=warn,reqwest=warn";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

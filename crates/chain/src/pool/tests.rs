@@ -200,17 +200,16 @@ fn all_four_types_are_taken() {
     let live = rich(1..2);
     let pool = pool(PoolConfig::default());
     let to = TxKind::Call(Address::repeat_byte(0x70));
-    let authorization =
-        alloy_consensus::private::alloy_eips::eip7702::SignedAuthorization::new_unchecked(
-            alloy_consensus::private::alloy_eips::eip7702::Authorization {
-                chain_id: U256::ZERO,
-                address: Address::ZERO,
-                nonce: 0,
-            },
-            0,
-            U256::from(1),
-            U256::from(1),
-        );
+    let authorization = alloy_eips::eip7702::SignedAuthorization::new_unchecked(
+        alloy_eips::eip7702::Authorization {
+            chain_id: U256::ZERO,
+            address: Address::ZERO,
+            nonce: 0,
+        },
+        0,
+        U256::from(1),
+        U256::from(1),
+    );
     let set_code = TxEip7702 {
         chain_id: CHAIN_ID,
         nonce: 3,

@@ -15,7 +15,7 @@ use cairn_node::{
     app::App,
     backend::NodeBackend,
     block::max_encoded_bytes,
-    committee::{self, Dealt},
+    committee::{self, Dealt, Identity},
     engine::{self, CHANNELS, Channels, EngineConfig, Marshal, message_bytes},
     gossip,
     node::empty_state,
@@ -34,7 +34,10 @@ use commonware_glue::simulate::{
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _};
 use commonware_utils::NZU32;
 use rand::SeedableRng as _;
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap, fs, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
+};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -50,6 +53,7 @@ pub struct Cluster {
     dealt: Dealt,
     faults: Vec<Fault>,
     directories: Arc<TempDir>,
+    lives: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Cluster {
@@ -71,13 +75,38 @@ impl Cluster {
             committee: dealt.committee.clone(),
         };
         let directories = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        Self { genesis, dealt, faults: vec![Fault::None; n], directories }
+        let lives = Arc::new(Mutex::new(vec![0; n]));
+        Self { genesis, dealt, faults: vec![Fault::None; n], directories, lives }
     }
 
     /// Makes validator `index` propose wrong blocks.
     pub fn with_fault(mut self, index: usize, fault: Fault) -> Self {
         self.faults[index] = fault;
         self
+    }
+
+    /// Adds a node that follows the committee without a vote.
+    pub fn with_follower(mut self) -> Self {
+        let rng = rand::rngs::StdRng::seed_from_u64(1_000);
+        self.dealt.identities.push(Identity::random(rng));
+        self.faults.push(Fault::None);
+        self.lives.lock().push(0);
+        self
+    }
+
+    /// The directory for the next life of validator `index`: its files are those of the last life
+    /// at the moment of its crash, whose handles were never closed.
+    fn next_life(&self, index: usize) -> PathBuf {
+        let mut lives = self.lives.lock();
+        let directory = |life: usize| self.directories.path().join(format!("{index}-{life}"));
+        let (last, next) = (directory(lives[index]), directory(lives[index] + 1));
+        lives[index] += 1;
+        fs::create_dir_all(&next).expect("the temporary directory is writable");
+        for file in fs::read_dir(last).into_iter().flatten() {
+            let file = file.expect("the last life's directory is readable");
+            fs::copy(file.path(), next.join(file.file_name())).expect("files copy");
+        }
+        next
     }
 
     /// Keys of the validators, in order.
@@ -114,7 +143,7 @@ impl EngineDefinition for Cluster {
 
     fn max_message_size(&self) -> u32 {
         let block_bytes = self.genesis.parameters.block_bytes as usize;
-        message_bytes(self.dealt.identities.len(), block_bytes)
+        message_bytes(self.genesis.committee.validators.len(), block_bytes)
     }
 
     async fn init(&self, init: InitContext<'_, PublicKey>) -> (Handle<()>, ValidatorState) {
@@ -123,8 +152,7 @@ impl EngineDefinition for Cluster {
         let (outbox, inbox) = mpsc::channel(gossip::QUEUE);
         let backend = Arc::new(NodeBackend::new(outbox));
         let genesis_block = self.genesis.block(empty_state());
-        let directory = self.directories.path().join(index.to_string());
-        std::fs::create_dir_all(&directory).expect("the temporary directory is writable");
+        let directory = self.next_life(index);
         let chain = Chain::open(ChainConfig {
             genesis: self.genesis.clone(),
             genesis_block: genesis_block.clone(),
@@ -160,9 +188,10 @@ impl EngineDefinition for Cluster {
             genesis: app.genesis_block(),
             seeds: app.seeds().clone(),
         };
+        let loader = context.child("load");
         let faulty = Faulty { app, fault: self.faults[index] };
         let engine = engine::start(
-            context.child("engine"),
+            context,
             config,
             faulty,
             oracle.manager(),
@@ -175,7 +204,7 @@ impl EngineDefinition for Cluster {
         backend.attach(Arc::new(state), engine.marshal.clone());
         let sender = index as u8 % SENDERS;
         let loaded = chain.clone();
-        context.child("load").spawn(move |context| async move {
+        loader.spawn(move |context| async move {
             // Every validator sends for one account; what an earlier life of it sent is skipped.
             let mut nonce = 0;
             loop {
@@ -201,17 +230,23 @@ impl EngineDefinition for Cluster {
 /// All validators hold the same blocks and states up to a height, and money moved.
 #[derive(Clone, Copy)]
 pub struct SameChain {
-    height: u64,
+    from: u64,
+    to: u64,
 }
 
 impl SameChain {
     pub fn up_to(height: u64) -> Self {
-        Self { height }
+        Self { from: 1, to: height }
+    }
+
+    /// For runs in which a node joins late and has no blocks from before.
+    pub fn between(from: u64, to: u64) -> Self {
+        Self { from, to }
     }
 
     async fn check_states(self, states: &[&ValidatorState]) -> Result<(), String> {
         let mut transactions = 0;
-        for height in 1..=self.height {
+        for height in self.from..=self.to {
             let mut seen = None;
             for state in states {
                 let Some(block) = state.marshal.get_block(Identifier::Height(Height::new(height))).await

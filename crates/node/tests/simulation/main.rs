@@ -13,6 +13,7 @@ mod load;
 
 use byzantine::Fault;
 use cluster::{Cluster, SameChain};
+use commonware_consensus::types::{Epoch, Round, View};
 use commonware_glue::simulate::{
     action::{Action, Crash, Schedule},
     exit::ProcessedHeightAtLeast,
@@ -127,6 +128,27 @@ fn a_proposer_of_invalid_transactions_is_outvoted() {
 #[test]
 fn a_proposer_of_wrong_receipts_is_outvoted() {
     run(2, || plan(Cluster::new(4).with_fault(2, Fault::Receipts), 20));
+}
+
+#[test]
+fn a_late_validator_fetches_the_state_instead_of_replaying() {
+    run(2, || {
+        let cluster = Cluster::new(4);
+        let late = Crash::DelayRound {
+            participants: vec![cluster.keys()[3].clone()],
+            round: Round::new(Epoch::zero(), View::new(40)),
+        };
+        PlanBuilder::new(cluster)
+            .exit_condition(ProcessedHeightAtLeast::new(80))
+            .property(SameChain::between(70, 80))
+            .timeout(Duration::from_secs(600))
+            .crash(late)
+    });
+}
+
+#[test]
+fn a_follower_without_a_vote_has_the_same_chain() {
+    run(2, || plan(Cluster::new(4).with_follower(), 30));
 }
 
 #[test]

@@ -93,7 +93,7 @@ async fn estimates_are_enough_and_not_far_above() {
     assert!(gas >= used && gas < used + used / U256::from(20), "{gas} for {used}");
     let error = estimate(json!({ "to": logger, "gas": "0x5210", "data": data })).await.unwrap_err();
     assert_eq!(error["message"], "gas required exceeds allowance (21008)");
-    let broke = json!({ "from": to, "to": logger, "gasPrice": "0x1" });
+    let broke = json!({ "from": to, "to": logger, "gasPrice": "0x174876e800" });
     let error = estimate(broke).await.unwrap_err();
     assert_eq!(error["message"], "gas required exceeds allowance (0)");
     let deploy = estimate(json!({ "from": address(0), "data": REVERTER })).await.unwrap_err();

@@ -48,7 +48,8 @@ async fn start(limits: Limits) -> (TestChain, Server, Registry) {
     let test = TestChain::new().await;
     let registry = Registry::default();
     let config = Config { listen: "127.0.0.1:0".parse().unwrap() };
-    let server = serve_with(test.chain.clone(), config, limits, registry.clone()).await.unwrap();
+    let options = Options { limits, ..Options::default() };
+    let server = serve_with(test.chain.clone(), config, options, registry.clone()).await.unwrap();
     (test, server, registry)
 }
 

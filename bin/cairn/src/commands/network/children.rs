@@ -19,7 +19,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     task::JoinSet,
 };
 
@@ -37,6 +37,8 @@ const VARIABLES_OF_ONE_NODE: [&str; 4] =
 struct Running {
     directory: PathBuf,
     child: Child,
+    /// Kept apart from the child, whose `wait` would close it. The node stops when it closes.
+    input: ChildStdin,
     ready: Value,
 }
 
@@ -84,6 +86,7 @@ pub(super) fn supervise(network: &Network, output: Output) -> Done {
 async fn start(directory: PathBuf) -> Done<Running> {
     let mut child = spawn(&directory)?;
     let out = child.stdout.take().expect("the output was asked for");
+    let input = child.stdin.take().expect("the input was asked for");
     let mut lines = BufReader::new(out).lines();
     let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
     let ready = match line {
@@ -91,7 +94,7 @@ async fn start(directory: PathBuf) -> Done<Running> {
         Ok(_) | Err(_) => None,
     };
     match ready {
-        Some(ready) => Ok(Running { directory, child, ready }),
+        Some(ready) => Ok(Running { directory, child, input, ready }),
         None => {
             Err(Failure::new(ExitCode::Failed, format!("{} did not start", node_name(&directory)))
                 .next(format!("read {}", log_path(&directory).display())))
@@ -156,7 +159,7 @@ async fn restart(directory: &Path, name: &str, status: &str) -> Running {
 }
 
 async fn stop(mut node: Running) -> Done {
-    drop(node.child.stdin.take());
+    drop(node.input);
     match tokio::time::timeout(PATIENCE, node.child.wait()).await {
         Ok(_) => Ok(()),
         Err(_) => {
