@@ -57,8 +57,10 @@ check: ## Check format, lints and (where cargo-deny is installed) licences and a
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
 	else echo "cargo-deny is not installed: advisories not checked (cargo install cargo-deny --locked)"; fi
 
-bench: build ## Measure this machine
-	$(BIN) bench
+bench: build $(CLIENTS)/node_modules/.package-lock.json ## Measure this machine: executor, transfers beside Anvil, latency
+	$(BIN) bench executor
+	$(BIN) bench transfers
+	$(BIN) bench latency
 
 clean: ## Remove everything that was built or installed here; networks stay
 	$(CARGO) clean

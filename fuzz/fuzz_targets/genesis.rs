@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cairn_testkit::decoders::genesis(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cairn_fuzz::decoders::genesis(bytes));

@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cairn_testkit::decoders::proof_bundle(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| cairn_fuzz::light::proof_bundle(bytes));

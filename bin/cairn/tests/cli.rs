@@ -97,6 +97,7 @@ fn help_texts_are_as_recorded() {
         "proof verify",
         "doctor",
         "completions",
+        "bench",
     ];
     for words in commands {
         let mut args: Vec<_> = words.split_whitespace().collect();

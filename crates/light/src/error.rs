@@ -32,7 +32,9 @@ impl fmt::Display for Part {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LightError {
     /// The anchor's key is not a group public key.
-    #[error("the committee's key is not a BLS12-381 public key of 96 bytes; take it from the genesis file")]
+    #[error(
+        "the committee's key is not a BLS12-381 public key of 96 bytes; take it from the genesis file"
+    )]
     BadIdentity,
     /// Something is longer than it ever has to be.
     #[error("the {part} has {found} bytes; at most {limit} are allowed")]

@@ -13,10 +13,7 @@
 //! The format is that of Commonware's simplex (`bls12381_threshold::vrf`). It is written down here
 //! again because that crate needs a runtime; a test holds the two together.
 
-use crate::{
-    LightError, Part,
-    error::bounded,
-};
+use crate::{LightError, Part, error::bounded};
 use alloy_primitives::B256;
 use commonware_codec::{
     Buf, Copying, DecodeExt as _, Error as CodecError, Read, ReadExt as _, Write as _, varint::UInt,

@@ -46,7 +46,7 @@ pub use bundle::{MAX_BUNDLE_BYTES, MAX_SLOTS, ProofBundle, StorageProof, Verifie
 pub use error::{LightError, Part};
 pub use finality::{CERTIFICATE_BYTES, FinalizedBlock, TrustAnchor, verify_finality, verify_seed};
 pub use header::{Header, MAX_DESCENDANTS, MAX_HEADER_BYTES, verify_ancestor, verify_header};
-pub use state::{KeyProof, MAX_PROOF_BYTES, verify_account, verify_slot};
 #[cfg(feature = "prover")]
 pub use state::{Absence, Presence, encode_absent, encode_present};
+pub use state::{KeyProof, MAX_PROOF_BYTES, verify_account, verify_slot};
 pub use tree::MAX_DIGESTS;

@@ -8,10 +8,14 @@
 //!             │               or 1 ‖ operation's proof ‖ 0, or 1 ‖ metadata (72)     (empty state)
 //! ```
 //!
-//! [`KeyProof::decode`] accepts exactly what [`encode_present`] and [`encode_absent`] produce.
-#![cfg_attr(not(feature = "prover"), doc = "\n\n[`encode_present`]: https://github.com/cairn-network/cairn\n[`encode_absent`]: https://github.com/cairn-network/cairn")]
+//! The encoders (feature `prover`) take the proofs of the state database itself, so a node cannot
+//! write anything else.
 
-use crate::{LightError, Part, error::bounded, tree::{self, Active}};
+use crate::{
+    LightError, Part,
+    error::bounded,
+    tree::{self, Active},
+};
 use alloy_primitives::{Address, B256, U256};
 use cairn_primitives::state::{Account, KEY_BYTES, StateKey, StateValue, VALUE_BYTES};
 use commonware_codec::{Buf, Copying, DecodeExt as _, Error as CodecError, Read, ReadExt as _};
@@ -95,11 +99,9 @@ impl Read for Claim {
 
     fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, CodecError> {
         match u8::read(buf)? {
-            PRESENT => Ok(Self::Present {
-                value: value(buf)?,
-                proof: Active::read(buf)?,
-                next: key(buf)?,
-            }),
+            PRESENT => {
+                Ok(Self::Present { value: value(buf)?, proof: Active::read(buf)?, next: key(buf)? })
+            }
             ABSENT => match u8::read(buf)? {
                 BETWEEN => Ok(Self::Between {
                     proof: Active::read(buf)?,

@@ -31,12 +31,12 @@ use cairn_primitives::state::{KEY_BYTES, StateKey, StateValue, VALUE_BYTES};
 use commonware_codec::{Buf, Error as CodecError, Read, ReadExt as _};
 use commonware_cryptography::{Hasher as _, Sha256, sha256::Digest};
 use commonware_storage::{
-    merkle::{Bagging, Family as _, Graftable as _, hasher::Hasher},
+    merkle::{Bagging, Family as _, Graftable as _, MAX_PROOF_DIGESTS_PER_ELEMENT, hasher::Hasher},
     mmr::{Family, Location, Position, Proof},
 };
 
-/// Most digests in one proof: more than any log of 2^62 operations needs.
-pub const MAX_DIGESTS: usize = 122;
+/// Most digests in one proof: enough for any log.
+pub const MAX_DIGESTS: usize = MAX_PROOF_DIGESTS_PER_ELEMENT;
 
 /// Length of an operation in bytes.
 const OPERATION_BYTES: usize = 1 + KEY_BYTES + VALUE_BYTES + KEY_BYTES;
@@ -87,10 +87,9 @@ impl Active {
 
     fn is_active(&self) -> bool {
         let bit = self.location.as_u64() % CHUNK_BITS;
-        self.chunk
-            .iter()
-            .zip((0..CHUNK_BITS).step_by(8))
-            .any(|(byte, first)| (first..first + 8).contains(&bit) && byte >> (bit - first) & 1 == 1)
+        self.chunk.iter().zip((0..CHUNK_BITS).step_by(8)).any(|(byte, first)| {
+            (first..first + 8).contains(&bit) && byte >> (bit - first) & 1 == 1
+        })
     }
 
     /// The state root that the proof leads to from `operation`.
@@ -110,9 +109,7 @@ impl Active {
         let tree = self.path.reconstruct_root(&grafted, &[operation], self.location).ok()?;
         Some(match &self.last_chunk {
             None => Sha256::hash(&[&self.log_root, &tree]),
-            Some(last) => {
-                Sha256::hash(&[&self.log_root, &tree, &next_bit.to_be_bytes(), last])
-            }
+            Some(last) => Sha256::hash(&[&self.log_root, &tree, &next_bit.to_be_bytes(), last]),
         })
     }
 }

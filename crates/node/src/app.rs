@@ -12,25 +12,19 @@
 
 use crate::{
     assemble::{Template, assemble},
-    block::{ConsensusBlock, matches_context},
     beacon::{self, SeedsRejected},
+    block::{ConsensusBlock, matches_context},
     seeds::SeedBook,
     state::{BatchView, Databases, SyncTarget, is_stale, seal, sync_target},
     types::{Context, Runtime, Scheme},
 };
 use alloy_primitives::B256;
-use cairn_chain::{
-    Chain, Genesis, Sealed,
-    block::Block,
-};
 use cairn_chain::pool::Best;
+use cairn_chain::{Chain, Genesis, Sealed, block::Block};
 use cairn_evm::{BlockOutput, Change, CodeCache, RecoveredTx, TxRejected, TxSource};
 use cairn_protocol::{pacing, rules::Rules};
 use commonware_consensus::marshal::ancestry::Ancestry;
-use commonware_glue::stateful::{
-    Application, Finality, Input, Proposed,
-    db::DatabaseSet,
-};
+use commonware_glue::stateful::{Application, Finality, Input, Proposed, db::DatabaseSet};
 use futures::{FutureExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use std::{
@@ -127,18 +121,20 @@ impl App {
         self.0.executed.lock().insert(key, Arc::new(executed));
     }
 
-    /// Waits until a block on a parent of `parent_ms` may be proposed; returns its time in ms.
-    async fn pace<E: Runtime>(&self, runtime: &E, parent_ms: u64, taken: usize) -> u64 {
+    /// Waits until a child of `parent` is due.
+    pub(crate) async fn wait_for_pace<E: Runtime>(&self, runtime: &E, parent: &Block) {
         let rules = self.rules();
-        let mut pending = self.0.chain.pool().watch_pending();
+        let pool = self.0.chain.pool();
+        let taken: Vec<B256> =
+            parent.transactions.iter().map(alloy_primitives::keccak256).collect();
+        let mut pending = pool.watch_pending();
         loop {
             let now = now_ms(runtime);
-            let waiting = *pending.borrow_and_update() > taken;
-            let due = pacing::propose_at(&rules, parent_ms, waiting);
+            let count = *pending.borrow_and_update();
+            let waiting = count > taken.iter().filter(|hash| pool.get(hash).is_some()).count();
+            let due = pacing::propose_at(&rules, parent.extra.timestamp_ms, waiting);
             if now >= due {
-                // Block 1 may come any time after the genesis file was written.
-                let first = self.0.genesis_block.block().extra.timestamp_ms == parent_ms;
-                return if first { now } else { pacing::timestamp(&rules, parent_ms, now) };
+                return;
             }
             let sleep = runtime.sleep(Duration::from_millis(due - now));
             if waiting {
@@ -152,8 +148,19 @@ impl App {
         }
     }
 
+    fn timestamp<E: Runtime>(&self, runtime: &E, parent_ms: u64) -> u64 {
+        let now = now_ms(runtime);
+        let first = self.0.genesis_block.block().extra.timestamp_ms == parent_ms;
+        if first { now } else { pacing::timestamp(&self.rules(), parent_ms, now) }
+    }
+
     /// Checks what `block` and its `parent` show without execution.
-    fn check_header(&self, block: &Block, parent: &Block, context: &Context) -> Result<(), Rejection> {
+    fn check_header(
+        &self,
+        block: &Block,
+        parent: &Block,
+        context: &Context,
+    ) -> Result<(), Rejection> {
         let rules = self.rules();
         let (header, extra) = (&block.header, &block.extra);
         let template = Template::new(self.network(), &rules, parent, context, extra.timestamp_ms);
@@ -313,7 +320,7 @@ impl<E: Runtime> Application<E> for App {
             taken.extend(block.transactions.iter().map(alloy_primitives::keccak256));
             ancestor = ancestry.next().await.map(|b| b.inner().block().clone());
         }
-        let timestamp_ms = self.pace(&runtime, parent.extra.timestamp_ms, taken.len()).await;
+        let timestamp_ms = self.timestamp(&runtime, parent.extra.timestamp_ms);
         let rules = self.rules();
         let view = BatchView::new(&batches, &self.0.codes);
         let mut template = Template::new(self.network(), &rules, &parent, &context, timestamp_ms);

@@ -77,10 +77,8 @@ impl Template {
     /// Writes of the protocol before the first transaction.
     #[must_use]
     pub fn step(&self, genesis: &Genesis, seeds: &[PublishedSeed]) -> SystemStep {
-        let seeds: Vec<_> = seeds
-            .iter()
-            .map(|seed| Seed { height: seed.height, seed: seed.value() })
-            .collect();
+        let seeds: Vec<_> =
+            seeds.iter().map(|seed| Seed { height: seed.height, seed: seed.value() }).collect();
         let round = Round { epoch: self.extra.epoch, view: self.extra.view };
         let accounts = if self.env.number == 1 { genesis.accounts() } else { Vec::new() };
         system_step(&self.env, self.extra.timestamp_ms, round, &seeds, accounts)

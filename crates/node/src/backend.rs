@@ -32,7 +32,12 @@ impl NodeBackend {
     /// A backend that sends transactions to gossip through `outbox`.
     #[must_use]
     pub const fn new(outbox: mpsc::Sender<Vec<Bytes>>) -> Self {
-        Self { state: OnceLock::new(), marshal: OnceLock::new(), outbox, peers: AtomicUsize::new(0) }
+        Self {
+            state: OnceLock::new(),
+            marshal: OnceLock::new(),
+            outbox,
+            peers: AtomicUsize::new(0),
+        }
     }
 
     /// Makes state and certificates available. Later calls have no effect.
@@ -78,10 +83,7 @@ impl StateView for NodeBackend {
 }
 
 impl Backend for NodeBackend {
-    fn prove<'a>(
-        &'a self,
-        keys: &'a [StateKey],
-    ) -> BoxFuture<'a, Result<StateProof, ProofError>> {
+    fn prove<'a>(&'a self, keys: &'a [StateKey]) -> BoxFuture<'a, Result<StateProof, ProofError>> {
         match self.state() {
             Ok(state) => state.prove(keys),
             Err(error) => Box::pin(async move { Err(ProofError::State(error.to_string())) }),

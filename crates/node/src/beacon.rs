@@ -4,6 +4,7 @@ use crate::{
     seeds::{self, SeedBook},
     types::Scheme,
 };
+use alloy_primitives::U256;
 use cairn_chain::block::{Block, PublishedSeed};
 use cairn_contracts::{
     BEACON,
@@ -15,7 +16,6 @@ use cairn_protocol::{
     beacon::{check, select},
     rules::Rules,
 };
-use alloy_primitives::U256;
 use commonware_consensus::types::{Epoch, Round as ConsensusRound, View};
 use std::collections::BTreeMap;
 

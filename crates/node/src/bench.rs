@@ -8,15 +8,13 @@ use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
 use cairn_evm::{
-    BlockEnv, CodeCache, GenesisAccount, RecoveredTx, Round, StateView, SystemStep, execute, system_accounts,
-    system_step,
+    BlockEnv, CodeCache, GenesisAccount, RecoveredTx, Round, StateView, SystemStep, execute,
+    system_accounts, system_step,
 };
 use cairn_primitives::state::StateKey;
 use cairn_protocol::rules::Rules;
 use commonware_glue::stateful::db::DatabaseSet;
-use commonware_runtime::{
-    Runner as _, Supervisor as _, buffer::paged::CacheRef, tokio as runtime,
-};
+use commonware_runtime::{Runner as _, Supervisor as _, buffer::paged::CacheRef, tokio as runtime};
 use commonware_utils::{NZU16, NZUsize};
 use std::{
     path::PathBuf,
@@ -115,16 +113,18 @@ fn step(env: &BlockEnv, accounts: Vec<(Address, GenesisAccount)>) -> SystemStep 
 #[must_use]
 pub fn executor(bench: &ExecutorBench) -> ExecutorReport {
     let config = || runtime::Config::new().with_storage_directory(&bench.directory);
-    let mut report = runtime::Runner::new(config()).start(|context| measure(context, bench.clone()));
+    let mut report =
+        runtime::Runner::new(config()).start(|context| measure(context, bench.clone()));
     let start = Instant::now();
-    (report.reopen, report.resident_bytes) = runtime::Runner::new(config()).start(|context| async move {
-        let databases = open(&context).await;
-        let opened = (start.elapsed(), resident_bytes());
-        let state = crate::state::LiveState::new(databases);
-        let head = state.get(&StateKey::head()).await.expect("the database reads");
-        assert!(head.is_some(), "the reopened database must hold the chain head");
-        opened
-    });
+    (report.reopen, report.resident_bytes) =
+        runtime::Runner::new(config()).start(|context| async move {
+            let databases = open(&context).await;
+            let opened = (start.elapsed(), resident_bytes());
+            let state = crate::state::LiveState::new(databases);
+            let head = state.get(&StateKey::head()).await.expect("the database reads");
+            assert!(head.is_some(), "the reopened database must hold the chain head");
+            opened
+        });
     report
 }
 
@@ -178,7 +178,8 @@ async fn measure(context: runtime::Context, bench: ExecutorBench) -> ExecutorRep
             .collect();
         let env = environment(number);
         let step = step(&env, Vec::new());
-        let [execute, merkleize, commit] = apply(&databases, &env, &step, &transactions, &codes).await;
+        let [execute, merkleize, commit] =
+            apply(&databases, &env, &step, &transactions, &codes).await;
         report.execute += execute;
         report.merkleize += merkleize;
         report.commit += commit;

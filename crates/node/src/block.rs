@@ -3,7 +3,9 @@
 use crate::types::{Context, Digest, EPOCH, PublicKey};
 use alloy_primitives::B256;
 use cairn_chain::block::Block;
-use commonware_codec::{Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, Read, Write};
+use commonware_codec::{
+    Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, Read, Write,
+};
 use commonware_consensus::{
     BoundedBlock, CertifiableBlock, Heightable,
     types::{Epoch, Height, Round, View},
@@ -100,7 +102,8 @@ impl Read for ConsensusBlock {
         let bytes = buf.copy_to_bytes(length);
         let block = Block::decode(&bytes, *limit)
             .map_err(|error| CodecError::Wrapped("block", Box::new(error)))?;
-        if PublicKey::decode(Copying(block.extra.leader.as_slice())).is_err() && block.number() > 0 {
+        if PublicKey::decode(Copying(block.extra.leader.as_slice())).is_err() && block.number() > 0
+        {
             return Err(CodecError::Invalid("block", "leader is not an ed25519 key"));
         }
         if block.extra.ops_start >= block.extra.ops_end {

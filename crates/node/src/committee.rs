@@ -55,10 +55,14 @@ pub enum CommitteeError {
     #[error("threshold share is not valid; it is the `share` file that `cairn network init` wrote")]
     BadShare,
     /// The genesis file's committee does not decode.
-    #[error("committee.{0} in the genesis file is not valid; write it again with `cairn network init`")]
+    #[error(
+        "committee.{0} in the genesis file is not valid; write it again with `cairn network init`"
+    )]
     BadCommittee(&'static str),
     /// The share belongs to another network or validator.
-    #[error("the threshold share does not belong to this committee: check that genesis and share come from the same `cairn network init`")]
+    #[error(
+        "the threshold share does not belong to this committee: check that genesis and share come from the same `cairn network init`"
+    )]
     ForeignShare,
     /// The node is no validator but has a share, or the reverse.
     #[error("key {0} is not a validator of this genesis file, yet it has a threshold share")]
@@ -76,9 +80,10 @@ impl Identity {
     /// # Errors
     /// See [`CommitteeError`].
     pub fn from_hex(key: &str, share: Option<&str>) -> Result<Self, CommitteeError> {
-        let bytes = hex::decode(key.trim().trim_start_matches("0x"))
-            .map_err(|_| CommitteeError::BadKey)?;
-        let key = PrivateKey::decode(Copying(bytes.as_slice())).map_err(|_| CommitteeError::BadKey)?;
+        let bytes =
+            hex::decode(key.trim().trim_start_matches("0x")).map_err(|_| CommitteeError::BadKey)?;
+        let key =
+            PrivateKey::decode(Copying(bytes.as_slice())).map_err(|_| CommitteeError::BadKey)?;
         let share = share.map(|text| {
             let bytes = hex::decode(text.trim().trim_start_matches("0x"))
                 .map_err(|_| CommitteeError::BadShare)?;
@@ -225,7 +230,8 @@ pub fn to_b256(key: &PublicKey) -> B256 {
 /// # Errors
 /// [`CommitteeError::BadCommittee`] if the bytes are not an ed25519 key.
 pub fn to_public_key(key: B256) -> Result<PublicKey, CommitteeError> {
-    PublicKey::decode(Copying(key.as_slice())).map_err(|_| CommitteeError::BadCommittee("validators"))
+    PublicKey::decode(Copying(key.as_slice()))
+        .map_err(|_| CommitteeError::BadCommittee("validators"))
 }
 
 /// The group's public key of a committee, in the form of the genesis file.

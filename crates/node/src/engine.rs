@@ -13,13 +13,15 @@
 //! node stops, its supervisor restarts it, and it recovers from what is on disk.
 
 use crate::{
+    app::App,
     block::{ConsensusBlock, max_encoded_bytes},
+    paced::Paced,
     seeds::{SeedBook, SeedReporter},
     state::{Databases, StateDb, StateOp, db_config},
     types::{Context, Digest, EPOCH, Finalization, PublicKey, Runtime, Scheme},
 };
 use commonware_broadcast::buffered;
-use commonware_codec::{FixedSize as _};
+use commonware_codec::FixedSize as _;
 use commonware_consensus::{
     Reporter, Reporters,
     marshal::{
@@ -39,7 +41,8 @@ use commonware_cryptography::{
     Digested, Digestible as _, Sha256, certificate::ConstantProvider, sha256,
 };
 use commonware_glue::stateful::{
-    Application, Config as StatefulConfig, Mailbox as StatefulMailbox, PruneConfig, Stateful, SyncPlan,
+    Application, Config as StatefulConfig, Mailbox as StatefulMailbox, PruneConfig, Stateful,
+    SyncPlan,
     db::{SyncEngineConfig, p2p as qmdb_resolver},
     probe::{self, Probe},
 };
@@ -192,7 +195,7 @@ fn archive<C>(
     }
 }
 
-/// Starts all actors of a node. `observe` may wrap the receiver of finalized blocks.
+/// Starts all actors of a node. `pacer` says when a proposal is due; `observe` may wrap the receiver of finalized blocks.
 ///
 /// # Panics
 /// Panics if storage cannot be opened: a node that cannot read its past must not vote.
@@ -201,6 +204,7 @@ pub async fn start<E, A, S, R, P, B, O>(
     context: E,
     config: EngineConfig,
     app: A,
+    pacer: App,
     peers: P,
     blocker: B,
     channels: Channels<S, R>,
@@ -288,8 +292,7 @@ where
             marshal::Config {
                 provider,
                 epocher: FixedEpocher::new(EPOCH_LENGTH),
-                start: plan
-                    .marshal_start(Digested::compute(genesis.clone(), &Sequential).await),
+                start: plan.marshal_start(Digested::compute(genesis.clone(), &Sequential).await),
                 partition_prefix: prefix.clone(),
                 mailbox_size: MAILBOX,
                 view_retention: VIEW_RETENTION,
@@ -349,7 +352,7 @@ where
     );
     let deferred = Deferred::new(
         context.child("deferred"),
-        stateful.clone(),
+        Paced::new(stateful.clone(), pacer),
         marshal.clone(),
         FixedEpocher::new(EPOCH_LENGTH),
     );

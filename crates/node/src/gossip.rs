@@ -154,12 +154,10 @@ mod tests {
 
     #[test]
     fn batches_round_trip_and_stay_within_the_limit() {
-        let transactions: Vec<Bytes> =
-            (1..=40u8).map(|i| Bytes::from(vec![i; 20_000])).collect();
+        let transactions: Vec<Bytes> = (1..=40u8).map(|i| Bytes::from(vec![i; 20_000])).collect();
         let batches = encode_batches(&transactions);
         assert!(batches.len() > 1 && batches.iter().all(|b| b.len() <= MAX_BATCH_BYTES));
-        let back: Vec<Bytes> =
-            batches.iter().flat_map(|b| decode_batch(b).unwrap()).collect();
+        let back: Vec<Bytes> = batches.iter().flat_map(|b| decode_batch(b).unwrap()).collect();
         assert_eq!(back, transactions);
     }
 

@@ -17,6 +17,7 @@ pub mod committee;
 pub mod engine;
 pub mod gossip;
 pub mod node;
+mod paced;
 pub mod seeds;
 pub mod state;
 pub mod types;

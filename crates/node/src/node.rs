@@ -11,10 +11,7 @@ use crate::{
     types::PublicKey,
 };
 use alloy_primitives::{B256, Bytes};
-use cairn_chain::{
-    Chain, ChainConfig, ChainError, Genesis,
-    genesis::EmptyState,
-};
+use cairn_chain::{Chain, ChainConfig, ChainError, Genesis, genesis::EmptyState};
 use cairn_evm::StateView as _;
 use cairn_primitives::state::StateKey;
 use commonware_cryptography::{ChaCha20Poly1305, Signer as _, ed25519::PrivateKey};
@@ -181,7 +178,8 @@ impl Drop for Node {
 /// Commitments of the state database before block 1.
 #[must_use]
 pub fn empty_state() -> EmptyState {
-    let target = <Databases<runtime::Context> as DatabaseSet<runtime::Context>>::initial_sync_targets();
+    let target =
+        <Databases<runtime::Context> as DatabaseSet<runtime::Context>>::initial_sync_targets();
     EmptyState {
         ops_root: B256::from(target.root.0),
         ops_start: *target.range.start(),
@@ -326,6 +324,7 @@ impl Task {
                 genesis: app.genesis_block(),
                 seeds: app.seeds().clone(),
             },
+            app.clone(),
             app,
             oracle.clone(),
             oracle,
@@ -399,9 +398,5 @@ fn tracked(config: &NodeConfig) -> AddressableTrackedPeers<PublicKey> {
             secondary.push((key, address));
         }
     }
-    AddressableTrackedPeers::new(
-        Map::from_iter_dedup(primary),
-        Map::from_iter_dedup(secondary),
-    )
+    AddressableTrackedPeers::new(Map::from_iter_dedup(primary), Map::from_iter_dedup(secondary))
 }
-

@@ -81,7 +81,8 @@ impl SeedBook {
 /// Whether `seed` carries the committee's signature over the round that it names.
 #[must_use]
 pub fn verify(scheme: &Scheme, seed: &PublishedSeed) -> bool {
-    let Ok(signature) = <MinSig as Variant>::Signature::decode(Copying(seed.signature.as_slice())) else {
+    let Ok(signature) = <MinSig as Variant>::Signature::decode(Copying(seed.signature.as_slice()))
+    else {
         return false;
     };
     let round = Round::new(Epoch::new(seed.epoch), View::new(seed.view));

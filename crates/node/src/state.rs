@@ -15,19 +15,23 @@ use cairn_chain::chain::{ProofError, StateProof};
 use cairn_evm::{Change, CodeCache, StateError, StateView};
 use cairn_primitives::state::{KEY_BYTES, StateKey, StateValue, VALUE_BYTES};
 use commonware_cryptography::{Sha256, sha256};
-use commonware_glue::stateful::db::{
-    DatabaseSet, Merkleized as _, Shared, Unmerkleized as _,
-};
+use commonware_glue::stateful::db::{DatabaseSet, Merkleized as _, Shared, Unmerkleized as _};
 use commonware_parallel::Sequential;
 use commonware_runtime::{Spawner, buffer::paged::CacheRef};
 use commonware_storage::{
     Context as StorageContext,
     journal::contiguous::fixed::Config as LogConfig,
     mmr::{self, Location, full::Config as MmrConfig},
-    qmdb::{Error as QmdbError, current::{FixedConfig, ordered::fixed}, sync::Target},
+    qmdb::{
+        Error as QmdbError,
+        current::{FixedConfig, ordered::fixed},
+        sync::Target,
+    },
     translator::EightCap,
 };
-use commonware_utils::{NZU64, NZUsize, non_empty_range, range::NonEmptyRange, sequence::FixedBytes};
+use commonware_utils::{
+    NZU64, NZUsize, non_empty_range, range::NonEmptyRange, sequence::FixedBytes,
+};
 use futures::future::BoxFuture;
 use std::{
     num::NonZeroUsize,
@@ -42,10 +46,10 @@ pub type Key = sha256::Digest;
 /// Value in the database.
 pub type Value = FixedBytes<VALUE_BYTES>;
 /// The database.
-pub type StateDb<E> =
-    fixed::Db<mmr::Family, E, Key, Value, Sha256, EightCap, CHUNK, Sequential>;
+pub type StateDb<E> = fixed::Db<mmr::Family, E, Key, Value, Sha256, EightCap, CHUNK, Sequential>;
 /// One operation of its log.
-pub type StateOp = commonware_storage::qmdb::any::ordered::fixed::Operation<mmr::Family, Key, Value>;
+pub type StateOp =
+    commonware_storage::qmdb::any::ordered::fixed::Operation<mmr::Family, Key, Value>;
 /// The database as glue manages it.
 pub type Databases<E> = Shared<StateDb<E>>;
 /// Writes on top of a parent state, not yet hashed.
@@ -126,8 +130,7 @@ pub fn sync_target(ops_root: B256, start: u64, end: u64) -> Option<SyncTarget> {
     if start >= end {
         return None;
     }
-    let range: NonEmptyRange<Location> =
-        non_empty_range!(Location::new(start), Location::new(end));
+    let range: NonEmptyRange<Location> = non_empty_range!(Location::new(start), Location::new(end));
     Some(Target::new(sha256::Digest::from(ops_root.0), range))
 }
 
@@ -266,17 +269,11 @@ impl<E: Spawner + StorageContext + Sync> StateView for LiveState<E> {
 /// State store with proofs, without the runtime in its type.
 pub trait ProvingState: StateView {
     /// Proves each of `keys` present or absent in one applied state.
-    fn prove<'a>(
-        &'a self,
-        keys: &'a [StateKey],
-    ) -> BoxFuture<'a, Result<StateProof, ProofError>>;
+    fn prove<'a>(&'a self, keys: &'a [StateKey]) -> BoxFuture<'a, Result<StateProof, ProofError>>;
 }
 
 impl<E: Spawner + StorageContext + Sync> ProvingState for LiveState<E> {
-    fn prove<'a>(
-        &'a self,
-        keys: &'a [StateKey],
-    ) -> BoxFuture<'a, Result<StateProof, ProofError>> {
+    fn prove<'a>(&'a self, keys: &'a [StateKey]) -> BoxFuture<'a, Result<StateProof, ProofError>> {
         Box::pin(async move {
             let failed = |error: QmdbError<mmr::Family>| ProofError::State(error.to_string());
             let db = self.databases.read().await;

@@ -1,9 +1,7 @@
 //! The Commonware types that this network is built from, named once.
 
 use commonware_consensus::{simplex, types::Epoch};
-use commonware_cryptography::{
-    bls12381::primitives::variant::MinSig, ed25519, keccak256,
-};
+use commonware_cryptography::{bls12381::primitives::variant::MinSig, ed25519, keccak256};
 use commonware_runtime::{Clock, Metrics, Spawner, Storage};
 use rand_core::CryptoRng;
 
@@ -29,13 +27,9 @@ pub type Finalization = simplex::types::Finalization<Scheme, Digest>;
 pub const EPOCH: Epoch = Epoch::zero();
 
 /// What a node needs from the runtime it runs on.
-pub trait Runtime:
-    CryptoRng + Spawner + Metrics + Clock + Storage + Send + Sync + 'static
-{
-}
+pub trait Runtime: CryptoRng + Spawner + Metrics + Clock + Storage + Send + Sync + 'static {}
 
 impl<T> Runtime for T where
     T: CryptoRng + Spawner + Metrics + Clock + Storage + Send + Sync + 'static
 {
 }
-

@@ -37,9 +37,6 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-/// EVM work on a fiber.
-type Work<R> = Box<dyn FnOnce(&mut StateDb<'_>) -> Result<R, RpcError> + Send>;
-
 /// A block that a client named, and the state to work on.
 pub struct At {
     /// The block; for `pending` the head.
@@ -203,8 +200,6 @@ impl Api {
     ) -> Result<R, RpcError> {
         let _permit = self.0.calls.acquire().await.map_err(stopping)?;
         let runtime = tokio::runtime::Handle::current();
-        // A fiber takes over only small values; what `work` has captured may be large.
-        let work: Work<R> = Box::new(work);
         blocking(move || runtime.block_on(on_state(state.as_ref(), work))?).await
     }
 }

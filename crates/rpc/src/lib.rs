@@ -10,6 +10,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`server`] | the port, its limits, health and metrics |
+//! | `body` | bodies that are not requests |
 //! | `batch` | batches of raw transactions, past the general dispatcher |
 //! | [`api`] | what every method works on: chain, limits, filters |
 //! | [`params`] | positional parameters and their errors |
@@ -26,6 +27,7 @@
 
 pub mod api;
 mod batch;
+mod body;
 mod cairn;
 pub mod convert;
 mod debug;

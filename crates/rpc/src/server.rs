@@ -2,14 +2,15 @@
 
 use crate::{
     api::Api,
-    batch::{Batch, is_id},
+    batch::Batch,
+    body,
     limits::Limits,
     measure::{Measure, Metrics},
     module,
 };
 use axum::{
     Router,
-    body::Body,
+    body::{Body, to_bytes},
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -30,8 +31,7 @@ use jsonrpsee::{
     },
     types::SubscriptionId,
 };
-use serde::Deserialize;
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 use std::{
     net::SocketAddr,
     sync::Arc,
@@ -50,12 +50,6 @@ const GRACE: Duration = Duration::from_secs(5);
 const STALLED: Duration = Duration::from_secs(60);
 /// Between two pings on a WebSocket connection.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// Code of a body that is not JSON.
-const PARSE_ERROR: i32 = -32_700;
-/// Code of JSON that is not a request.
-const INVALID_REQUEST: i32 = -32_600;
-/// Code of a body that is too long.
-const TOO_LARGE: i32 = -32_007;
 
 /// What a browser sees where there are no pages.
 const ABOUT: &str = "Cairn node: JSON-RPC over HTTP POST and WebSocket here; /health, /metrics\n";
@@ -234,22 +228,22 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Respon
 impl Shared {
     async fn post(&self, request: Request) -> Response {
         let limits = self.api.limits();
-        let (mut parts, body) = request.into_parts();
+        let (mut parts, stream) = request.into_parts();
         let limit = usize::try_from(limits.body_bytes).unwrap_or(usize::MAX);
-        let Ok(body) = axum::body::to_bytes(body, limit).await else {
+        let Ok(bytes) = to_bytes(stream, limit).await else {
             let text = format!("request too large: a body has at most {limit} bytes");
-            return (StatusCode::PAYLOAD_TOO_LARGE, answer(failure("null", TOO_LARGE, &text))).into_response();
+            return (StatusCode::PAYLOAD_TOO_LARGE, answer(body::failure("null", body::TOO_LARGE, &text))).into_response();
         };
-        if let Some(batch) = Batch::parse(&body, limits.batch) {
+        if let Some(batch) = Batch::parse(&bytes, limits.batch) {
             self.metrics.submitted(batch.len());
             return answer(batch.submit(&self.api).await);
         }
-        if let Err(malformed) = check(&body) {
-            return malformed;
+        if let Err(malformed) = body::check(&bytes) {
+            return answer(malformed);
         }
         let json = HeaderValue::from_static("application/json");
         parts.headers.insert(header::CONTENT_TYPE, json);
-        self.dispatch(Request::from_parts(parts, Body::from(body))).await
+        self.dispatch(Request::from_parts(parts, Body::from(bytes))).await
     }
 
     /// Hands a request to the general dispatcher, also one that upgrades to WebSocket.
@@ -293,41 +287,6 @@ impl IdProvider for HexIds {
     fn next_id(&self) -> SubscriptionId<'static> {
         SubscriptionId::Str(format!("{:#034x}", rand::random::<u128>()).into())
     }
-}
-
-/// What every request has, as far as it matters to tell one from other JSON.
-#[derive(Deserialize)]
-struct Shape<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    method: Option<&'a RawValue>,
-}
-
-/// Answers bodies that are not requests; everything else the dispatcher judges.
-fn check(body: &[u8]) -> Result<(), Response> {
-    let parse_error = || Err(answer(failure("null", PARSE_ERROR, "Parse error")));
-    let invalid = |id: &str| Err(answer(failure(id, INVALID_REQUEST, "Invalid request")));
-    let Ok(json) = serde_json::from_slice::<&RawValue>(body) else { return parse_error() };
-    match json.get().as_bytes().first() {
-        Some(b'[') => match serde_json::from_str::<Vec<&RawValue>>(json.get()) {
-            Ok(requests) if requests.is_empty() => invalid("null"),
-            Ok(_) => Ok(()),
-            Err(_) => parse_error(),
-        },
-        Some(b'{') => match serde_json::from_str::<Shape<'_>>(json.get()) {
-            Ok(shape) if shape.method.is_some_and(|method| method.get().starts_with('"')) => Ok(()),
-            Ok(shape) => invalid(shape.id.map(RawValue::get).filter(|id| is_id(id)).unwrap_or("null")),
-            Err(_) => invalid("null"),
-        },
-        _ => invalid("null"),
-    }
-}
-
-/// The JSON of an error; `id` is JSON.
-fn failure(id: &str, code: i32, text: &str) -> String {
-    let text = serde_json::Value::from(text);
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{text}}}}}"#)
 }
 
 /// An HTTP response with this JSON.

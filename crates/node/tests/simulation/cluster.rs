@@ -8,8 +8,8 @@ use crate::{
 use alloy_primitives::U256;
 use cairn_chain::{
     Chain, ChainConfig, Genesis,
-    pool::PoolError,
     genesis::{Allocation, GENESIS_VERSION, Parameters, Predeploy},
+    pool::PoolError,
 };
 use cairn_node::{
     app::App,
@@ -33,8 +33,8 @@ use commonware_glue::simulate::{
 };
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _};
 use commonware_utils::NZU32;
-use rand::SeedableRng as _;
 use parking_lot::Mutex;
+use rand::SeedableRng as _;
 use std::{
     collections::BTreeMap, fs, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
 };
@@ -54,7 +54,12 @@ pub struct Cluster {
     faults: Vec<Fault>,
     directories: Arc<TempDir>,
     lives: Arc<Mutex<Vec<usize>>>,
+    chains: Chains,
 }
+
+/// Chains of the running validators. The simulator keeps the state of a crashed validator until it
+/// has started again; a handle in there would keep the dead validator's storage open.
+type Chains = Arc<Mutex<BTreeMap<usize, Chain>>>;
 
 impl Cluster {
     /// `n` validators with keys that depend on `n` alone.
@@ -76,7 +81,14 @@ impl Cluster {
         };
         let directories = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         let lives = Arc::new(Mutex::new(vec![0; n]));
-        Self { genesis, dealt, faults: vec![Fault::None; n], directories, lives }
+        Self {
+            genesis,
+            dealt,
+            faults: vec![Fault::None; n],
+            directories,
+            lives,
+            chains: Chains::default(),
+        }
     }
 
     /// Makes validator `index` propose wrong blocks.
@@ -119,7 +131,8 @@ impl Cluster {
 #[derive(Clone)]
 pub struct ValidatorState {
     marshal: Marshal,
-    chain: Chain,
+    index: usize,
+    chains: Chains,
 }
 
 impl ProcessedHeight for ValidatorState {
@@ -152,6 +165,7 @@ impl EngineDefinition for Cluster {
         let (outbox, inbox) = mpsc::channel(gossip::QUEUE);
         let backend = Arc::new(NodeBackend::new(outbox));
         let genesis_block = self.genesis.block(empty_state());
+        drop(self.chains.lock().remove(&index));
         let directory = self.next_life(index);
         let chain = Chain::open(ChainConfig {
             genesis: self.genesis.clone(),
@@ -189,11 +203,12 @@ impl EngineDefinition for Cluster {
             seeds: app.seeds().clone(),
         };
         let loader = context.child("load");
-        let faulty = Faulty { app, fault: self.faults[index] };
+        let faulty = Faulty { app: app.clone(), fault: self.faults[index] };
         let engine = engine::start(
             context,
             config,
             faulty,
+            app,
             oracle.manager(),
             oracle.control(public_key.clone()),
             channels,
@@ -219,7 +234,9 @@ impl EngineDefinition for Cluster {
                 context.sleep(Duration::from_millis(150)).await;
             }
         });
-        (engine.handle, ValidatorState { marshal: engine.marshal, chain })
+        self.chains.lock().insert(index, chain);
+        let chains = self.chains.clone();
+        (engine.handle, ValidatorState { marshal: engine.marshal, index, chains })
     }
 
     fn start(engine: Handle<()>) -> Handle<()> {
@@ -249,7 +266,8 @@ impl SameChain {
         for height in self.from..=self.to {
             let mut seen = None;
             for state in states {
-                let Some(block) = state.marshal.get_block(Identifier::Height(Height::new(height))).await
+                let Some(block) =
+                    state.marshal.get_block(Identifier::Height(Height::new(height))).await
                 else {
                     return Err(format!("no block at height {height}"));
                 };
@@ -257,7 +275,9 @@ impl SameChain {
                 if expected != block.digest() {
                     return Err(format!("two blocks at height {height}"));
                 }
-                let stored = state.chain.by_number(height).map_err(|e| e.to_string())?;
+                let chain = state.chains.lock().get(&state.index).cloned();
+                let chain = chain.ok_or("a validator without a chain")?;
+                let stored = chain.by_number(height).map_err(|e| e.to_string())?;
                 let stored = stored.ok_or_else(|| format!("history lacks block {height}"))?;
                 if stored.hash.0 != block.digest().0 {
                     return Err(format!("history has another block at height {height}"));
@@ -282,6 +302,13 @@ impl Property<PublicKey, ValidatorState> for SameChain {
         _tracker: &'a ProgressTracker<PublicKey>,
         states: &'a [&'a ValidatorState],
     ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
-        Box::pin(self.check_states(states))
+        Box::pin(async move {
+            let result = self.check_states(states).await;
+            // The simulator insists that nothing outlives it.
+            for state in states {
+                state.chains.lock().clear();
+            }
+            result
+        })
     }
 }

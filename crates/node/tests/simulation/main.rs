@@ -107,7 +107,11 @@ fn progress_resumes_after_a_partition_heals() {
         for (a, b) in [(from, to), (to, from)] {
             schedule = schedule.at(
                 Duration::from_secs(4),
-                Action::UpdateLink { from: keys[a].clone(), to: keys[b].clone(), link: cut.clone() },
+                Action::UpdateLink {
+                    from: keys[a].clone(),
+                    to: keys[b].clone(),
+                    link: cut.clone(),
+                },
             );
         }
     }

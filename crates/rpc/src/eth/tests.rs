@@ -25,7 +25,7 @@ async fn logger() -> (TestChain, Address) {
 }
 
 async fn emit(test: &TestChain, logger: Address, nonce: u64) -> B256 {
-    test.include(sign(1, call(nonce, TxKind::Call(logger), 0, &[nonce as u8; 32]))).await
+    test.include(sign(1, call(nonce, TxKind::Call(logger), 0, &[5; 32]))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -284,14 +284,14 @@ async fn prices_follow_the_blocks() {
     test.include(sign(0, call(0, TxKind::Call(address(1)), 1, &[]))).await;
     let next = test.chain.next_base_fee();
     let tip = ask(&module, "eth_maxPriorityFeePerGas", json!([])).await;
-    assert_eq!(tip, Ok(hex_of(GWEI as u64)));
+    assert_eq!(tip, Ok(json!(format!("{GWEI:#x}"))));
     let price = ask(&module, "eth_gasPrice", json!([])).await;
-    assert_eq!(price, Ok(hex_of(next + GWEI as u64)));
+    assert_eq!(price, Ok(json!(format!("{:#x}", u128::from(next) + GWEI))));
     let history = ask(&module, "eth_feeHistory", json!(["0x3", "latest", [50]])).await.unwrap();
     assert_eq!(history["oldestBlock"], "0x0");
     assert_eq!(history["baseFeePerGas"].as_array().unwrap().len(), 4);
     assert_eq!(history["baseFeePerGas"][3], hex_of(next));
-    assert_eq!(history["reward"][2][0], hex_of(GWEI as u64));
+    assert_eq!(history["reward"][2][0], json!(format!("{GWEI:#x}")));
     let future = ask(&module, "eth_feeHistory", json!(["0x1", "0x99", []])).await.unwrap_err();
     assert!(future["message"].as_str().unwrap().contains("beyond head"));
 }
@@ -312,7 +312,7 @@ async fn proofs_are_cairns_and_come_with_a_certificate() {
     let proof = ask(&module, "cairn_getProof", json!([address(0), ["0x1"], "latest"])).await.unwrap();
     assert_eq!((&proof["blockNumber"], &proof["descendants"]), (&json!("0x4"), &json!([])));
     assert_eq!(proof["certificate"], json!("0x0000000000000004"));
-    assert_eq!(proof["storageProofs"].as_array().unwrap().len(), 1);
+    assert_eq!(proof["storageProofs"][0]["slot"], "0x1", "as the light client reads it");
     let past = ask(&module, "cairn_getProof", json!([address(0), [], "0x1"])).await.unwrap_err();
     assert!(past["message"].as_str().unwrap().contains("block 4"), "{past}");
     let status = ask(&module, "cairn_status", json!([])).await.unwrap();

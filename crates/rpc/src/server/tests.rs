@@ -1,27 +1,9 @@
 use super::*;
+use crate::body::INVALID_REQUEST;
 use crate::testing::{TestChain, address, call, sign};
 use alloy_primitives::{TxKind, hex};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
-#[test]
-fn malformed_bodies_get_the_code_of_the_specification() {
-    let bodies = [
-        ("", Some(PARSE_ERROR)),
-        ("{", Some(PARSE_ERROR)),
-        ("nonsense", Some(PARSE_ERROR)),
-        ("[{}", Some(PARSE_ERROR)),
-        ("[]", Some(INVALID_REQUEST)),
-        ("{}", Some(INVALID_REQUEST)),
-        ("5", Some(INVALID_REQUEST)),
-        (r#"{"jsonrpc":"2.0","id":1,"method":5}"#, Some(INVALID_REQUEST)),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#, None),
-        (r#" [{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}, 1]"#, None),
-    ];
-    for (body, code) in bodies {
-        assert_eq!(check(body.as_bytes()).is_err(), code.is_some(), "{body}");
-    }
-}
 
 #[test]
 fn ids_of_subscriptions_are_hex_strings() {
@@ -45,10 +27,13 @@ async fn send(server: &Server, request: &str, body: &str) -> (String, String) {
 }
 
 async fn start(limits: Limits) -> (TestChain, Server, Registry) {
+    start_with(Options { limits, ..Options::default() }).await
+}
+
+async fn start_with(options: Options) -> (TestChain, Server, Registry) {
     let test = TestChain::new().await;
     let registry = Registry::default();
     let config = Config { listen: "127.0.0.1:0".parse().unwrap() };
-    let options = Options { limits, ..Options::default() };
     let server = serve_with(test.chain.clone(), config, options, registry.clone()).await.unwrap();
     (test, server, registry)
 }
@@ -107,5 +92,43 @@ async fn bodies_and_batches_beyond_the_limits_are_refused() {
         let refusal: Value = serde_json::from_str(&body).unwrap();
         assert!(refusal["error"]["message"].as_str().is_some(), "{body}");
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mixed_batch_is_answered_in_order_and_counted() {
+    let limits = Limits { response_bytes: 4_000, ..Limits::default() };
+    let (_test, server, registry) = start(limits).await;
+    let call = |id: u64| json!({ "jsonrpc": "2.0", "id": id, "method": "eth_call", "params": [{ "to": address(1) }] });
+    let mut batch: Vec<Value> = (0..40).map(call).collect();
+    batch[7] = json!({ "jsonrpc": "2.0", "method": "eth_chainId" });
+    batch[9] = json!(1);
+    let (_, body) = send(&server, "POST /", &json!(batch).to_string()).await;
+    let answers: Vec<Value> = serde_json::from_str(&body).unwrap();
+    let ids: Vec<Option<u64>> = answers.iter().map(|answer| answer["id"].as_u64()).collect();
+    let expected = (0..40).filter(|id| *id != 7).map(|id| Some(id).filter(|id| *id != 9));
+    assert_eq!(ids, expected.collect::<Vec<_>>());
+    assert_eq!(answers[8]["error"]["code"], INVALID_REQUEST);
+    assert!(registry.encode().contains("cairn_rpc_requests_total{method=\"eth_call\"} 38"));
+    let (_, body) = send(&server, "POST /", &json!(vec![call(1); 400]).to_string()).await;
+    let refusal: Value = serde_json::from_str(&body).unwrap();
+    assert!(refusal["error"]["message"].as_str().unwrap().contains("too large"), "{body}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_served_beside_json_rpc() {
+    let pages = Router::new().fallback(|request: Request| async move {
+        format!("page {} {}", request.method(), request.uri().path())
+    });
+    let origins = Some(vec![HeaderValue::from_static("https://cairn.example")]);
+    let (_test, server, _) = start_with(Options { pages: Some(pages), origins, ..Options::default() }).await;
+    for (request, page) in [("GET /", "page GET /"), ("GET /a/b", "page GET /a/b"), ("POST /a", "page POST /a")] {
+        assert_eq!(send(&server, request, "").await.1, page);
+    }
+    let request = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;
+    let (head, body) = send(&server, "POST /", request).await;
+    assert!(body.contains("0x1cbd") && !head.contains("allow-origin: *"), "{head}");
+    assert!(send(&server, "GET /health", "").await.1.contains("stalled"));
     server.stop().await;
 }

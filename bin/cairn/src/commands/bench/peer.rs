@@ -107,5 +107,6 @@ pub(super) fn find_anvil(given: Option<&Path>) -> Option<PathBuf> {
         .into_iter()
         .chain([PathBuf::from(ANVIL_NPM)])
         .chain(std::env::split_paths(&search).map(|directory| directory.join("anvil")));
-    candidates.into_iter().find(|path| path.is_file())
+    // The program runs in a directory of its own, so its path must not depend on this one.
+    candidates.into_iter().find(|path| path.is_file()).and_then(|path| path.canonicalize().ok())
 }

@@ -1,6 +1,11 @@
 //! Replays the fuzz corpora through the decoders.
 
-use cairn_testkit::decoders::ALL;
+#![allow(unreachable_pub, reason = "the module is public in the fuzz crate")]
+
+#[path = "../../../fuzz/src/decoders.rs"]
+mod decoders;
+
+use decoders::ALL;
 use std::{fs, path::Path};
 
 #[test]

@@ -1,0 +1,5 @@
+//! What fuzz targets do with their bytes.
+
+#[cfg(feature = "node")]
+pub mod decoders;
+pub mod light;
