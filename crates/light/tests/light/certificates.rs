@@ -7,7 +7,7 @@ use commonware_cryptography::bls12381::primitives::{
     group::{G1, SmallScalar},
     variant::{MinSig, Variant},
 };
-use commonware_math::algebra::{CryptoGroup as _, Random as _};
+use commonware_math::algebra::CryptoGroup as _;
 use commonware_parallel::Sequential;
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;

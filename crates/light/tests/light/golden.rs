@@ -47,10 +47,10 @@ fn what_was_written_before_is_still_proven() {
     assert_eq!((epoch, view), (0, 12));
     assert_eq!(
         hash.to_string(),
-        "0x0000000000000000000000000000000000000000000000000000000000000000"
+        "0xce95a795f2943a6408f0411394b92abb70f18a9e5c93080a30daa8abf87db4c7"
     );
     assert_eq!(
         verified.state_root.to_string(),
-        "0x0000000000000000000000000000000000000000000000000000000000000000"
+        "0x1a620ecd4efe741ddee784fd3160d225fb5501a529fba70628869a845ce43797"
     );
 }
