@@ -215,6 +215,13 @@ impl Chain {
         Ok(())
     }
 
+    /// Height of the newest block in the history. It is final, but right after a crash its state may
+    /// still have to be applied again.
+    #[must_use]
+    pub fn recorded(&self) -> u64 {
+        self.0.history.tip().unwrap_or_default()
+    }
+
     /// The network's genesis.
     #[must_use]
     pub fn genesis(&self) -> &Genesis {

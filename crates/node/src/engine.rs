@@ -115,6 +115,8 @@ pub struct EngineConfig {
     pub genesis: ConsensusBlock,
     /// Where seeds of past views are kept.
     pub seeds: SeedBook,
+    /// Says when a proposal is due.
+    pub pacer: App,
 }
 
 /// An application that this engine can run: the chain itself, or a faulty version of it in tests.
@@ -195,7 +197,7 @@ fn archive<C>(
     }
 }
 
-/// Starts all actors of a node. `pacer` says when a proposal is due; `observe` may wrap the receiver of finalized blocks.
+/// Starts all actors of a node. `observe` may wrap the receiver of finalized blocks.
 ///
 /// # Panics
 /// Panics if storage cannot be opened: a node that cannot read its past must not vote.
@@ -204,7 +206,6 @@ pub async fn start<E, A, S, R, P, B, O>(
     context: E,
     config: EngineConfig,
     app: A,
-    pacer: App,
     peers: P,
     blocker: B,
     channels: Channels<S, R>,
@@ -352,7 +353,7 @@ where
     );
     let deferred = Deferred::new(
         context.child("deferred"),
-        Paced::new(stateful.clone(), pacer),
+        Paced::new(stateful.clone(), config.pacer),
         marshal.clone(),
         FixedEpocher::new(EPOCH_LENGTH),
     );

@@ -20,7 +20,7 @@ use commonware_p2p::{
     Address, AddressableManager as _, AddressableTrackedPeers,
     authenticated::lookup::{self, Network},
 };
-use commonware_runtime::{Metrics as _, Quota, Runner as _, Supervisor as _, tokio as runtime};
+use commonware_runtime::{Clock as _, Metrics as _, Quota, Runner as _, Supervisor as _, tokio as runtime};
 use commonware_stream::{
     cups::{self, Cups},
     sake::{self, Sake},
@@ -35,13 +35,16 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Prefix of all names in a node's storage.
 const PREFIX: &str = "cairn";
 
 /// Messages a second that one peer may send on one channel.
 const QUOTA: Quota = Quota::per_second(NZU32!(4_096));
+
+/// Longest wait at the start for recorded blocks to be applied again.
+const CATCH_UP: Duration = Duration::from_secs(10);
 
 /// Another node of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -323,8 +326,8 @@ impl Task {
                 page_cache_bytes: config.page_cache_bytes,
                 genesis: app.genesis_block(),
                 seeds: app.seeds().clone(),
+                pacer: app.clone(),
             },
-            app.clone(),
             app,
             oracle.clone(),
             oracle,
@@ -337,11 +340,29 @@ impl Task {
         let applied = head.map_or(0, |value| value.as_head().0);
         backend.attach(state, engine.marshal.clone());
         chain.start_at(applied).await.expect("history must cover the applied state");
-        info!(height = applied, "node is ready");
+        catch_up(&context, &chain).await;
+        info!(height = chain.head().number(), "node is ready");
         let _ = ready.send(());
         tokio::select! {
             _ = stopping => "stopped".into(),
             result = engine.handle => format!("consensus ended: {result:?}"),
+        }
+    }
+}
+
+/// Waits until every block that the history holds is applied again: all of them are final, so a
+/// restarted node must not answer as if the last one were not there.
+async fn catch_up(context: &runtime::Context, chain: &Chain) {
+    let mut heads = chain.subscribe();
+    let deadline = context.sleep(CATCH_UP);
+    tokio::pin!(deadline);
+    while chain.head().number() < chain.recorded() {
+        tokio::select! {
+            _ = heads.recv() => {}
+            () = &mut deadline => {
+                warn!(recorded = chain.recorded(), "serving before all recorded blocks are applied");
+                return;
+            }
         }
     }
 }

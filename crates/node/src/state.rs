@@ -151,7 +151,7 @@ fn from_value(value: &Value) -> StateValue {
 /// Whether the failure only says that another branch was finalized meanwhile.
 #[must_use]
 pub const fn is_stale(error: &QmdbError<mmr::Family>) -> bool {
-    matches!(error, QmdbError::StaleRead | QmdbError::StaleBatch { .. })
+    matches!(error, QmdbError::StaleRead | QmdbError::StaleBatch)
 }
 
 /// Reads of the state that a block builds on.

@@ -201,14 +201,14 @@ impl EngineDefinition for Cluster {
             page_cache_bytes: 1 << 20,
             genesis: app.genesis_block(),
             seeds: app.seeds().clone(),
+            pacer: app.clone(),
         };
         let loader = context.child("load");
-        let faulty = Faulty { app: app.clone(), fault: self.faults[index] };
+        let faulty = Faulty { app, fault: self.faults[index] };
         let engine = engine::start(
             context,
             config,
             faulty,
-            app,
             oracle.manager(),
             oracle.control(public_key.clone()),
             channels,
