@@ -25,4 +25,9 @@ interface ISystem {
     /// @notice The arguments are not the strict ABI encoding of what the function takes.
     /// @param selector The function that was called.
     error MalformedArguments(bytes4 selector);
+
+    /// @notice Only governance may call this function: propose it there.
+    /// @param caller Who called.
+    /// @param governance The timelock that may.
+    error OnlyGovernance(address caller, address governance);
 }

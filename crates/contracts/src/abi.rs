@@ -32,6 +32,7 @@ mod tests {
             ISystem::DelegateCallNotAllowed::SIGNATURE,
             ISystem::MalformedArguments::SIGNATURE,
             ISystem::NotPayable::SIGNATURE,
+            ISystem::OnlyGovernance::SIGNATURE,
             ISystem::StaticCallNotAllowed::SIGNATURE,
             ISystem::UnknownFunction::SIGNATURE,
         ];
@@ -51,6 +52,7 @@ mod tests {
             "DelegateCallNotAllowed()",
             "MalformedArguments(bytes4)",
             "NotPayable(uint256)",
+            "OnlyGovernance(address,address)",
             "StaticCallNotAllowed()",
             "UnknownFunction(bytes4)",
         ];

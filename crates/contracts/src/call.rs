@@ -1,8 +1,8 @@
 //! One call into a system contract: guards, decoding, dispatch.
 
-use crate::SystemContract;
 use crate::abi::ISystem;
 use crate::host::{BlockInfo, Host, Outcome, revert};
+use crate::{SystemContract, TIMELOCK};
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
 use alloy_sol_types::{SolEvent, SolInterface, abi::AbiDecoderConfig};
 
@@ -92,6 +92,13 @@ pub fn dispatch<I: SolInterface>(
     }
 }
 
+impl<'a> Call<'a> {
+    /// A call that the protocol itself makes, without coins.
+    pub fn internal(host: &'a mut dyn Host, this: Address, caller: Address) -> Self {
+        Self { host, this, caller, value: U256::ZERO }
+    }
+}
+
 impl Call<'_> {
     /// The current block.
     #[must_use]
@@ -129,6 +136,30 @@ impl Call<'_> {
     /// See [`Host::emit`].
     pub fn emit(&mut self, event: &impl SolEvent) -> Outcome<()> {
         self.host.emit(self.this, event.encode_log_data())
+    }
+
+    /// Emits `event` from the system contract at `contract`.
+    ///
+    /// # Errors
+    /// See [`Host::emit`].
+    pub fn emit_from(&mut self, contract: Address, event: &impl SolEvent) -> Outcome<()> {
+        self.host.emit(contract, event.encode_log_data())
+    }
+
+    /// The chain, for what the methods of this type do not cover.
+    pub fn host(&mut self) -> &mut dyn Host {
+        self.host
+    }
+
+    /// Refuses everyone but governance: the timelock at [`crate::TIMELOCK`].
+    ///
+    /// # Errors
+    /// A revert with `OnlyGovernance`.
+    pub fn require_governance(&self) -> Outcome<()> {
+        if self.caller == TIMELOCK {
+            return Ok(());
+        }
+        revert(ISystem::OnlyGovernance { caller: self.caller, governance: TIMELOCK })
     }
 
     /// Slot of `key` in the Solidity mapping at slot `base`; the hashing is paid for.
@@ -179,14 +210,17 @@ mod tests {
     fn the_table_is_ascending_and_named_like_its_interfaces() {
         assert!(CONTRACTS.is_sorted_by(|a, b| a.address < b.address));
         let names: Vec<_> = CONTRACTS.iter().map(|contract| contract.name).collect();
-        assert_eq!(names, ["Crypto", "Beacon"]);
+        for name in names {
+            let file =
+                format!("{}/../../solidity/interfaces/I{name}.sol", env!("CARGO_MANIFEST_DIR"));
+            assert!(std::fs::exists(&file).unwrap(), "{file}");
+        }
     }
 
     #[test]
     fn a_mapping_slot_is_soliditys() {
         let mut host = MemoryHost::with_gas(1_000);
-        let mut call =
-            Call { host: &mut host, this: Address::ZERO, caller: Address::ZERO, value: U256::ZERO };
+        let mut call = Call::internal(&mut host, Address::ZERO, Address::ZERO);
         let slot = call.mapping(0, B256::ZERO).unwrap();
         // keccak256 of 64 zero bytes
         let expected = "0xad3228b676f7d3cd4284a5443f17f1962b36e491b30a40b2405849e597ba5fb5";

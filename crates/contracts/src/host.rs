@@ -37,6 +37,8 @@ pub struct BlockInfo {
     pub number: u64,
     /// Unix time in seconds.
     pub timestamp: u64,
+    /// Account that receives the tips of this block: that of the validator that proposed it.
+    pub beneficiary: Address,
     /// Parameters of the protocol at this height.
     pub rules: Rules,
 }
@@ -72,4 +74,31 @@ pub trait Host {
     /// # Errors
     /// As [`Host::sstore`].
     fn emit(&mut self, address: Address, log: LogData) -> Outcome<()>;
+
+    /// Balance of `account` in wei, at the price of `BALANCE`.
+    ///
+    /// # Errors
+    /// As [`Host::sload`].
+    fn balance(&mut self, account: Address) -> Outcome<U256>;
+
+    /// Moves `amount` wei from the system contract `from` to `to`, at the price of a `CALL` with
+    /// value. No code of `to` runs. An amount of zero is free and does nothing.
+    ///
+    /// # Errors
+    /// [`Fault::Fatal`] if `from` owns less: contracts keep books of what they hold, so that is a
+    /// bug, never the caller's fault; otherwise as [`Host::sstore`].
+    fn transfer(&mut self, from: Address, to: Address, amount: U256) -> Outcome<()>;
+
+    /// Creates `amount` wei in the account `to`; priced as [`Host::transfer`]. The caller counts what
+    /// it mints (see [`crate::supply`]).
+    ///
+    /// # Errors
+    /// As [`Host::sstore`].
+    fn mint(&mut self, to: Address, amount: U256) -> Outcome<()>;
+
+    /// Destroys `amount` wei of the system contract `from`. The caller counts what it burns.
+    ///
+    /// # Errors
+    /// As [`Host::transfer`].
+    fn burn(&mut self, from: Address, amount: U256) -> Outcome<()>;
 }

@@ -1,7 +1,7 @@
 //! Executing a block, and building one.
 //!
 //! Both run the same steps: install genesis accounts, make the protocol's writes, run transactions in
-//! order, collect the changes. They differ in what an invalid transaction means: it makes a block
+//! order, count base fees and the proposer's block, collect the changes. They differ in what an invalid transaction means: it makes a block
 //! invalid ([`execute`]), and is left out of a new one ([`build`]).
 //!
 //! The base fee of every transaction is burned and its tip goes to the block's beneficiary, so
@@ -21,6 +21,7 @@ use crate::transaction::RecoveredTx;
 use crate::view::{Change, StateError, StateView};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{B256, Bloom, U256};
+use cairn_contracts::supply;
 use cairn_primitives::state::StateValue;
 use std::sync::Arc;
 
@@ -232,6 +233,12 @@ fn finish<E: From<StateError>>(
     db: &mut StateDb<'_>,
     mut output: BlockOutput,
 ) -> Result<BlockOutput, E> {
+    if env.rules.system_contracts {
+        for (contract, slot, by) in supply::at_end_of_block(output.fees.burned, env.beneficiary) {
+            let value = db.slot(contract, slot)?.saturating_add(by);
+            db.set_slot(contract, slot, value);
+        }
+    }
     output.changes = db.take_changes(StateValue::head(env.number, step.timestamp_ms))?;
     Ok(output)
 }

@@ -8,7 +8,7 @@ pub use host::SystemPrecompiles;
 use crate::env::BlockEnv;
 use alloy_eips::eip2935::{HISTORY_SERVE_WINDOW, HISTORY_STORAGE_ADDRESS, HISTORY_STORAGE_CODE};
 use alloy_primitives::{Address, Bytes, U256};
-use cairn_contracts::{BEACON, CONTRACTS, STUB_CODE, beacon};
+use cairn_contracts::{BEACON, CONTRACTS, STUB_CODE, beacon, supply};
 use revm::bytecode::Bytecode;
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ pub struct SystemStep {
 }
 
 /// All protocol writes of the block `env`: the parent's hash (EIP-2935), the block's own consensus
-/// round and the seeds it publishes (`Beacon`). `accounts` are the genesis accounts at height 1, and
+/// round and the seeds it publishes (`Beacon`), at height 1 also the coins of the genesis. `accounts` are the genesis accounts at height 1, and
 /// empty after.
 ///
 /// The caller has checked `seeds` with [`cairn_protocol::beacon::check`]. Without system contracts
@@ -79,6 +79,12 @@ pub fn system_step(
     accounts: Vec<(Address, GenesisAccount)>,
 ) -> SystemStep {
     let mut writes = Vec::new();
+    if env.rules.system_contracts && !accounts.is_empty() {
+        let coins = accounts
+            .iter()
+            .fold(U256::ZERO, |sum, (_, account)| sum.saturating_add(account.balance));
+        writes.extend(supply::at_genesis(coins, env.timestamp));
+    }
     if env.rules.system_contracts {
         let slot = history_slot(env.number.saturating_sub(1));
         writes.push((HISTORY_STORAGE_ADDRESS, slot, env.parent_hash.into()));

@@ -6,6 +6,7 @@
 //! | [`rules`] | the parameters of a block; the only place where protocol versions differ |
 //! | [`fees`] | base fee of the next block (EIP-1559) |
 //! | [`pacing`] | when a block may be proposed and which timestamp it may carry |
+//! | [`params`] | the tunables of the network with their bounds |
 //! | [`beacon`] | which random seeds a block publishes, and how late |
 //!
 //! Nothing here does IO, keeps state, reads a clock or draws randomness: whatever a rule needs is
@@ -23,6 +24,7 @@
 pub mod beacon;
 pub mod fees;
 pub mod pacing;
+pub mod params;
 pub mod rules;
 
 pub use rules::{Rules, Spec};

@@ -1,11 +1,6 @@
 //! What every method works on, and how methods are registered.
 
-use crate::{
-    error::RpcError,
-    eth::filter::Filters,
-    limits::Limits,
-    params::Args,
-};
+use crate::{error::RpcError, eth::filter::Filters, limits::Limits, params::Args};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, U256};
 use cairn_chain::{Chain, Sealed};
@@ -165,7 +160,13 @@ impl Api {
         }
         BlockEnv {
             number: env.number + 1,
-            timestamp: at.block.block.extra.timestamp_ms.saturating_add(env.rules.min_block_interval_ms) / 1_000,
+            timestamp: at
+                .block
+                .block
+                .extra
+                .timestamp_ms
+                .saturating_add(env.rules.min_block_interval_ms)
+                / 1_000,
             base_fee: self.next_base_fee(&at.block),
             parent_hash: at.block.hash,
             ..env

@@ -4,10 +4,7 @@
 //! answers are in the order of the requests. Whatever is unusual about a batch (another method, a
 //! notification, a strange id) leaves it to the general dispatcher.
 
-use crate::{
-    api::Api,
-    error::RpcError,
-};
+use crate::{api::Api, error::RpcError};
 use alloy_primitives::{B256, Bytes, hex};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -103,7 +100,10 @@ fn push_answer(answer: &mut String, id: &str, result: &Result<B256, RpcError>) {
         Err(error) => {
             let text = serde_json::Value::String(error.to_string());
             let code = error.code();
-            write!(answer, r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{text}}}}}"#)
+            write!(
+                answer,
+                r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{text}}}}}"#
+            )
         }
     };
     written.expect("writing to a string cannot fail");
@@ -121,8 +121,12 @@ mod tests {
 
     #[test]
     fn batches_of_transactions_are_taken_whole() {
-        let body = json!([request(json!(1), json!(["0x0102"])), request(json!("a\"b"), json!(["0xzz"])),
-            request(json!(null), json!([])), request(json!(4), json!(["0102"]))]);
+        let body = json!([
+            request(json!(1), json!(["0x0102"])),
+            request(json!("a\"b"), json!(["0xzz"])),
+            request(json!(null), json!([])),
+            request(json!(4), json!(["0102"]))
+        ]);
         let body = format!("\n {body}");
         let batch = Batch::parse(body.as_bytes(), 4).unwrap();
         assert_eq!(batch.ids, ["1", r#""a\"b""#, "null", "4"]);

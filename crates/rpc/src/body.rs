@@ -36,7 +36,9 @@ pub(crate) fn check(body: &[u8]) -> Result<(), String> {
         },
         Some(b'{') => match serde_json::from_str::<Shape<'_>>(json.get()) {
             Ok(shape) if shape.method.is_some_and(|method| method.get().starts_with('"')) => Ok(()),
-            Ok(shape) => invalid(shape.id.map(RawValue::get).filter(|id| is_id(id)).unwrap_or("null")),
+            Ok(shape) => {
+                invalid(shape.id.map(RawValue::get).filter(|id| is_id(id)).unwrap_or("null"))
+            }
             Err(_) => invalid("null"),
         },
         _ => invalid("null"),

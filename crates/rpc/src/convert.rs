@@ -2,7 +2,10 @@
 //!
 //! One field is Cairn's own: `timestampMs` of a block, its time in milliseconds.
 
-use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _, transaction::Recovered};
+use alloy_consensus::{
+    Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _,
+    transaction::Recovered,
+};
 use alloy_eips::Typed2718 as _;
 use alloy_primitives::{B256, U64, U256};
 use alloy_rpc_types_eth::{BlockTransactions, Header, Log, Transaction, TransactionReceipt};
@@ -65,10 +68,8 @@ fn size(block: &Sealed) -> usize {
     };
     let transactions: usize = block.block.transactions.iter().map(item).sum();
     let empty_lists = 2;
-    let payload = block.block.header.length()
-        + transactions
-        + length_of_length(transactions)
-        + empty_lists;
+    let payload =
+        block.block.header.length() + transactions + length_of_length(transactions) + empty_lists;
     payload + length_of_length(payload)
 }
 

@@ -179,9 +179,7 @@ pub fn halt_text(reason: &HaltReason) -> String {
         HaltReason::PrecompileErrorWithContext(text) => format!("precompile failed: {text}"),
         HaltReason::NonceOverflow => "nonce uint64 overflow".into(),
         HaltReason::CreateContractSizeLimit => "max code size exceeded".into(),
-        HaltReason::CreateContractStartingWithEF => {
-            "invalid code: must not begin with 0xef".into()
-        }
+        HaltReason::CreateContractStartingWithEF => "invalid code: must not begin with 0xef".into(),
         HaltReason::CreateInitCodeSizeLimit => "max initcode size exceeded".into(),
         HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
             "write protection".into()
@@ -222,9 +220,7 @@ pub fn invalid_text(reason: &InvalidTransaction) -> String {
         }
         Invalid::NonceOverflowInTransaction => "nonce has max value".into(),
         Invalid::CreateInitCodeSizeLimit => "max initcode size exceeded".into(),
-        Invalid::EmptyAuthorizationList => {
-            "EIP-7702 transaction with empty auth list".into()
-        }
+        Invalid::EmptyAuthorizationList => "EIP-7702 transaction with empty auth list".into(),
         other => other.to_string(),
     }
 }

@@ -9,8 +9,8 @@ use cairn_telemetry::{
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use jsonrpsee::{
     MethodResponse,
-    core::server::BatchResponseBuilder,
     core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT},
+    core::server::BatchResponseBuilder,
     types::Request,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
@@ -131,9 +131,11 @@ where
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = Self::BatchResponse> + Send + 'a {
         let service = self.clone();
         async move {
-            let notified = batch.iter().any(|entry| matches!(entry, Ok(BatchEntry::Notification(_))));
+            let notified =
+                batch.iter().any(|entry| matches!(entry, Ok(BatchEntry::Notification(_))));
             let mut answer = BatchResponseBuilder::new_with_limit(service.response_bytes);
-            let answers: Vec<_> = batch.into_iter().filter_map(|entry| service.entry(entry)).collect();
+            let answers: Vec<_> =
+                batch.into_iter().filter_map(|entry| service.entry(entry)).collect();
             let mut answers = stream::iter(answers).buffered(AT_ONCE);
             while let Some(next) = answers.next().await {
                 if let Err(too_large) = answer.append(next) {

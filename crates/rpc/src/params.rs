@@ -68,10 +68,7 @@ impl Args {
     ///
     /// # Errors
     /// If it is there but not a `T`.
-    pub fn or_default<T: DeserializeOwned + Default>(
-        &mut self,
-        name: &str,
-    ) -> Result<T, RpcError> {
+    pub fn or_default<T: DeserializeOwned + Default>(&mut self, name: &str) -> Result<T, RpcError> {
         Ok(self.optional(name)?.unwrap_or_default())
     }
 }

@@ -21,10 +21,7 @@ use cairn_chain::Chain;
 use cairn_telemetry::Registry;
 use jsonrpsee::{
     Methods,
-    core::{
-        middleware::RpcServiceBuilder,
-        traits::IdProvider,
-    },
+    core::{middleware::RpcServiceBuilder, traits::IdProvider},
     server::{
         BatchRequestConfig, PingConfig, ServerBuilder, ServerConfig, ServerHandle, StopHandle,
         TowerServiceBuilder, stop_channel,
@@ -148,9 +145,10 @@ pub async fn serve_with(
     let shared = Shared { api, methods, dispatcher, metrics, registry, pages, stop_handle };
     let stopping = watch::Sender::new(false);
     let mut stopped = stopping.subscribe();
-    let served = axum::serve(listener, router(shared, origins)).with_graceful_shutdown(async move {
-        let _ = stopped.wait_for(|stop| *stop).await;
-    });
+    let served =
+        axum::serve(listener, router(shared, origins)).with_graceful_shutdown(async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        });
     let task = tokio::spawn(async move {
         if let Err(error) = served.await {
             tracing::error!(%error, "the JSON-RPC server failed");
@@ -221,7 +219,8 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Respon
         _ if upgrades => shared.dispatch(request).await,
         Method::POST => shared.post(request).await,
         _ if is_get => ABOUT.into_response(),
-        _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, OPTIONS")]).into_response(),
+        _ => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST, OPTIONS")])
+            .into_response(),
     }
 }
 
@@ -232,7 +231,11 @@ impl Shared {
         let limit = usize::try_from(limits.body_bytes).unwrap_or(usize::MAX);
         let Ok(bytes) = to_bytes(stream, limit).await else {
             let text = format!("request too large: a body has at most {limit} bytes");
-            return (StatusCode::PAYLOAD_TOO_LARGE, answer(body::failure("null", body::TOO_LARGE, &text))).into_response();
+            return (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                answer(body::failure("null", body::TOO_LARGE, &text)),
+            )
+                .into_response();
         };
         if let Some(batch) = Batch::parse(&bytes, limits.batch) {
             self.metrics.submitted(batch.len());

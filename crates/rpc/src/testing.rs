@@ -79,10 +79,7 @@ impl StateView for Live {
 }
 
 impl Backend for Live {
-    fn prove<'a>(
-        &'a self,
-        keys: &'a [StateKey],
-    ) -> BoxFuture<'a, Result<StateProof, ProofError>> {
+    fn prove<'a>(&'a self, keys: &'a [StateKey]) -> BoxFuture<'a, Result<StateProof, ProofError>> {
         Box::pin(async move {
             let (height, _) = self.0.read().entries[&StateKey::head()].as_head();
             let proofs = keys.iter().map(|key| Bytes::copy_from_slice(&key.0)).collect();
@@ -178,7 +175,8 @@ impl TestChain {
         let mut best = self.chain.pool().best(env.base_fee);
         let limits = BuildLimits { bytes: 1 << 20, transactions: 1_000 };
         let output = build(&env, &step, &mut best, limits, &*self.live).await.unwrap();
-        let transactions: Vec<_> = output.transactions.iter().map(|tx| tx.encoded.clone()).collect();
+        let transactions: Vec<_> =
+            output.transactions.iter().map(|tx| tx.encoded.clone()).collect();
         let extra = BlockExtra { timestamp_ms, view: env.number, ..BlockExtra::default() };
         let header = Header {
             parent_hash: env.parent_hash,

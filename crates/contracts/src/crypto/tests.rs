@@ -105,6 +105,7 @@ fn bad_input_is_refused_with_the_rule_it_breaks() {
     reverted(call(&mut host, &[9; 36]), error);
 
     let input = ICrypto::blake3HashCall { input: Bytes::from_static(b"x") }.abi_encode();
+    host.give(CALLER, U256::from(5));
     let outcome = host.call(CALLER, CRYPTO, U256::from(5), &input);
     reverted(outcome, ISystem::NotPayable { value: U256::from(5) });
 }

@@ -6,6 +6,7 @@ use crate::testing::{
 use crate::{CodeCache, GenesisAccount, MemoryState};
 use alloy_consensus::TxEip1559;
 use alloy_primitives::{Address, Bytes, TxKind, keccak256};
+use cairn_contracts::{STAKING, supply};
 use cairn_primitives::state::{StateKey, StateValue, code_entries};
 use futures::{FutureExt as _, executor::block_on, future::BoxFuture};
 use proptest::prelude::*;
@@ -278,7 +279,8 @@ fn building_respects_every_limit() {
 fn an_empty_block_changes_only_what_the_protocol_writes() {
     let mut state = genesis(Vec::new());
     let output = advance(&mut state, &env(2), &[]).unwrap();
-    assert_eq!(output.changes.len(), 3); // head, parent hash, round
+    // head, parent hash, round, blocks of all and of the proposer
+    assert_eq!(output.changes.len(), 5);
     assert_eq!(state.entries[&StateKey::head()], StateValue::head(2, 1_002_000));
     assert_eq!(account(&state, PROPOSER), None);
 }
@@ -313,7 +315,8 @@ fn accounts_of_a_block_are_read_in_one_request() {
         (0..100u8).map(|i| transfer(ALICE, i.into(), Address::repeat_byte(i + 10), 1)).collect();
     let env = env(2);
     block_on(execute(&env, &step(&env), &txs, &view)).unwrap();
-    assert_eq!(view.requests.load(Ordering::Relaxed), 2); // accounts before; old protocol slots after
+    // Accounts before; the protocol's three counters, then its old slots after.
+    assert_eq!(view.requests.load(Ordering::Relaxed), 5);
 }
 
 #[test]
@@ -512,6 +515,11 @@ proptest! {
         advance(&mut whole, &env(2), &txs).unwrap();
         advance(&mut halves, &env(2), left).unwrap();
         advance(&mut halves, &env(2), right).unwrap();
+        for slot in [supply::BLOCKS.place().1, supply::PROPOSED.slot(PROPOSER)] {
+            let key = StateKey::slot(STAKING, slot);
+            let blocks = |state: &mut MemoryState| state.entries.remove(&key).unwrap().as_word();
+            prop_assert_eq!(blocks(&mut whole) + U256::ONE, blocks(&mut halves));
+        }
         prop_assert_eq!(whole, halves);
     }
 }

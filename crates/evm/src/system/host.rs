@@ -11,7 +11,7 @@ use cairn_contracts::{
 use cairn_protocol::Rules;
 use revm::{
     context::{Block, Cfg, ContextTr, JournalTr},
-    context_interface::journaled_state::JournalLoadError,
+    context_interface::journaled_state::{JournalLoadError, account::JournaledAccountTr},
     handler::{EthPrecompiles, PrecompileProvider},
     interpreter::{CallInputs, Gas, InstructionResult, InterpreterResult},
     primitives::hardfork::SpecId,
@@ -19,6 +19,10 @@ use revm::{
 
 /// Constant part of the price of `LOG0` to `LOG4`.
 const LOG_GAS: u64 = 375;
+/// What a `CALL` with value costs beyond the access, without its stipend.
+const VALUE_GAS: u64 = 6_700;
+/// What coins for an account that does not exist cost on top (EIP-161).
+const NEW_ACCOUNT_GAS: u64 = 25_000;
 
 /// Ethereum's precompiles, and the system contracts if the rules have them.
 #[derive(Clone, Debug)]
@@ -118,6 +122,41 @@ impl<CTX: ContextTr> JournalHost<'_, CTX> {
     }
 }
 
+impl<CTX: ContextTr> JournalHost<'_, CTX> {
+    /// Makes sure that the journal knows the account of a system contract before its slots are used:
+    /// a contract may reach the storage of another one that the transaction has not called.
+    fn load(&mut self, contract: Address) -> Outcome<()> {
+        match self.context.journal_mut().load_account(contract) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Fault::Fatal(error.to_string())),
+        }
+    }
+
+    /// Changes the balance of `account`, paying for its access and, where coins create it, for the
+    /// account. `change` answers whether the amount was possible.
+    fn change_balance(
+        &mut self,
+        account: Address,
+        cost: u64,
+        change: impl FnOnce(&mut dyn JournaledAccountTr) -> bool,
+    ) -> Outcome<()> {
+        self.refuse_static()?;
+        let params = self.context.cfg().gas_params();
+        let (warm, cold) = (params.warm_storage_read_cost(), params.cold_account_additional_cost());
+        self.charge(warm.saturating_add(cost))?;
+        let skip_cold = self.gas.remaining() < cold;
+        let journal = self.context.journal_mut();
+        let mut load =
+            journal.load_account_mut_skip_cold_load(account, skip_cold).map_err(load_fault)?;
+        let (is_cold, is_new) = (load.is_cold, load.data.account().is_empty());
+        let done = change(&mut load.data);
+        drop(load);
+        self.charge(if is_cold { cold } else { 0 })?;
+        self.charge(if is_new { NEW_ACCOUNT_GAS } else { 0 })?;
+        if done { Ok(()) } else { Err(Fault::Fatal(format!("books of {account} are wrong"))) }
+    }
+}
+
 impl<CTX: ContextTr> Host for JournalHost<'_, CTX> {
     fn block(&self) -> BlockInfo {
         let block = self.context.block();
@@ -125,6 +164,7 @@ impl<CTX: ContextTr> Host for JournalHost<'_, CTX> {
             chain_id: self.context.cfg().chain_id(),
             number: block.number().saturating_to(),
             timestamp: block.timestamp().saturating_to(),
+            beneficiary: block.beneficiary(),
             rules: self.rules,
         }
     }
@@ -137,6 +177,7 @@ impl<CTX: ContextTr> Host for JournalHost<'_, CTX> {
         let params = self.context.cfg().gas_params();
         let (warm, cold) = (params.warm_storage_read_cost(), params.cold_storage_additional_cost());
         self.charge(warm)?;
+        self.load(address)?;
         let skip_cold = self.gas.remaining() < cold;
         let load = self
             .context
@@ -158,6 +199,7 @@ impl<CTX: ContextTr> Host for JournalHost<'_, CTX> {
             return Err(Fault::OutOfGas); // EIP-2200
         }
         self.charge(fixed)?;
+        self.load(address)?;
         let skip_cold = self.gas.remaining() < cold;
         let load = self
             .context
@@ -180,6 +222,44 @@ impl<CTX: ContextTr> Host for JournalHost<'_, CTX> {
         self.charge(LOG_GAS.saturating_add(data))?;
         self.context.journal_mut().log(Log { address, data: log });
         Ok(())
+    }
+
+    fn balance(&mut self, account: Address) -> Outcome<U256> {
+        let params = self.context.cfg().gas_params();
+        let (warm, cold) = (params.warm_storage_read_cost(), params.cold_account_additional_cost());
+        self.charge(warm)?;
+        let skip_cold = self.gas.remaining() < cold;
+        let load = self
+            .context
+            .journal_mut()
+            .load_account_mut_skip_cold_load(account, skip_cold)
+            .map_err(load_fault)?;
+        let (balance, is_cold) = (*load.data.balance(), load.is_cold);
+        drop(load);
+        self.charge(if is_cold { cold } else { 0 })?;
+        Ok(balance)
+    }
+
+    fn transfer(&mut self, from: Address, to: Address, amount: U256) -> Outcome<()> {
+        if amount.is_zero() {
+            return Ok(());
+        }
+        self.change_balance(from, 0, |account| account.decr_balance(amount))?;
+        self.change_balance(to, VALUE_GAS, |account| account.incr_balance(amount))
+    }
+
+    fn mint(&mut self, to: Address, amount: U256) -> Outcome<()> {
+        if amount.is_zero() {
+            return Ok(());
+        }
+        self.change_balance(to, VALUE_GAS, |account| account.incr_balance(amount))
+    }
+
+    fn burn(&mut self, from: Address, amount: U256) -> Outcome<()> {
+        if amount.is_zero() {
+            return Ok(());
+        }
+        self.change_balance(from, VALUE_GAS, |account| account.decr_balance(amount))
     }
 }
 

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 /// A deployment of code that logs its call data's first word under topic 7.
 pub(crate) const LOGGER: &[u8] = &[
-    0x6c, 0x60, 0x20, 0x5f, 0x5f, 0x37, 0x60, 0x07, 0x60, 0x20, 0x5f, 0xa1, 0x00, 0x00, 0x5f, 0x52, 0x60,
-    0x0d, 0x60, 0x13, 0xf3,
+    0x6c, 0x60, 0x20, 0x5f, 0x5f, 0x37, 0x60, 0x07, 0x60, 0x20, 0x5f, 0xa1, 0x00, 0x00, 0x5f, 0x52,
+    0x60, 0x0d, 0x60, 0x13, 0xf3,
 ];
 
 async fn busy() -> (TestChain, std::sync::Arc<Sealed>) {
@@ -27,11 +27,33 @@ async fn blocks_have_geths_fields_and_the_time_in_ms() {
     let (_, head) = busy().await;
     let block = serde_json::to_value(block(&head, false)).unwrap();
     let expected = [
-        "baseFeePerGas", "blobGasUsed", "difficulty", "excessBlobGas", "extraData", "gasLimit",
-        "gasUsed", "hash", "logsBloom", "miner", "mixHash", "nonce", "number",
-        "parentBeaconBlockRoot", "parentHash", "receiptsRoot", "requestsHash", "sha3Uncles", "size",
-        "stateRoot", "timestamp", "timestampMs", "transactions", "transactionsRoot", "uncles",
-        "withdrawals", "withdrawalsRoot",
+        "baseFeePerGas",
+        "blobGasUsed",
+        "difficulty",
+        "excessBlobGas",
+        "extraData",
+        "gasLimit",
+        "gasUsed",
+        "hash",
+        "logsBloom",
+        "miner",
+        "mixHash",
+        "nonce",
+        "number",
+        "parentBeaconBlockRoot",
+        "parentHash",
+        "receiptsRoot",
+        "requestsHash",
+        "sha3Uncles",
+        "size",
+        "stateRoot",
+        "timestamp",
+        "timestampMs",
+        "transactions",
+        "transactionsRoot",
+        "uncles",
+        "withdrawals",
+        "withdrawalsRoot",
     ];
     let names: Vec<&str> = block.as_object().unwrap().keys().map(String::as_str).collect();
     let mut names = names;

@@ -28,7 +28,9 @@ pub enum TraceError {
     #[error("timeout {0:?} is not a duration such as 500ms, 5s or 1m")]
     Timeout(String),
     /// Too many traces wait.
-    #[error("{running} traces are running on this node and none ended within {waited:?}; try later")]
+    #[error(
+        "{running} traces are running on this node and none ended within {waited:?}; try later"
+    )]
     Busy {
         /// Traces at a time.
         running: usize,

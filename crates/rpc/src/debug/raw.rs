@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn receipts_encode_as_their_root_commits_to_them() {
-        let log = Log::new_unchecked(Address::repeat_byte(1), vec![B256::repeat_byte(2)], Bytes::new());
+        let log =
+            Log::new_unchecked(Address::repeat_byte(1), vec![B256::repeat_byte(2)], Bytes::new());
         let receipts: Vec<_> = [0, 1, 2, 4]
             .into_iter()
             .map(|tx_type| TxReceipt { tx_type, logs: vec![log.clone()], ..TxReceipt::default() })

@@ -2,13 +2,19 @@
 
 use super::TraceError;
 use crate::error::invalid_text;
-use cairn_chain::{Chain, Genesis, Sealed, block::{Block, PublishedSeed}};
+use cairn_chain::{
+    Chain, Genesis, Sealed,
+    block::{Block, PublishedSeed},
+};
 use cairn_evm::{
     BlockEnv, Round, Seed, StateDb, StateError, SystemStep, evm_with, on_state,
     revm::{
         DatabaseCommit as _, ExecuteEvm as _,
         bytecode::Bytecode,
-        context::{TxEnv, result::{EVMError, ResultAndState}},
+        context::{
+            TxEnv,
+            result::{EVMError, ResultAndState},
+        },
         state::AccountInfo,
     },
     system_step,
@@ -122,11 +128,7 @@ pub(crate) fn unrepeatable(
 }
 
 /// Checks that transaction `index` did what its receipt says.
-pub(crate) fn check(
-    block: &Sealed,
-    index: usize,
-    ran: &ResultAndState,
-) -> Result<(), TraceError> {
+pub(crate) fn check(block: &Sealed, index: usize, ran: &ResultAndState) -> Result<(), TraceError> {
     let replayed = ran.result.tx_gas_used();
     match block.receipts.get(index) {
         Some(receipt) if receipt.gas_used != replayed => {

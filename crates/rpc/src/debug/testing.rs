@@ -9,13 +9,9 @@ use cairn_chain::{
     Chain, Sealed,
     block::{Block, BlockExtra, base_header, transactions_root},
     chain::{Backend, ChainConfig, ProofError, StateProof},
-    genesis::{
-        Allocation, Committee, EmptyState, GENESIS_VERSION, Genesis, Parameters, Predeploy,
-    },
+    genesis::{Allocation, Committee, EmptyState, GENESIS_VERSION, Genesis, Parameters, Predeploy},
 };
-use cairn_evm::{
-    MemoryState, RecoveredTx, StateError, StateView, TxEnvelope, execute,
-};
+use cairn_evm::{MemoryState, RecoveredTx, StateError, StateView, TxEnvelope, execute};
 use cairn_primitives::state::{StateKey, StateValue};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;

@@ -39,7 +39,8 @@ async fn opcodes_with_stack_and_storage() {
     let trace = trace(&chain, &block, 0, json!({})).await;
     assert_eq!(trace["failed"], false);
     assert_eq!(trace["gas"], block.receipts[0].gas_used);
-    let ops: Vec<_> = trace["structLogs"].as_array().unwrap().iter().map(|log| &log["op"]).collect();
+    let ops: Vec<_> =
+        trace["structLogs"].as_array().unwrap().iter().map(|log| &log["op"]).collect();
     assert_eq!(ops, ["PUSH0", "CALLDATALOAD", "PUSH0", "SSTORE", "PUSH0", "PUSH0", "LOG0", "STOP"]);
     assert_eq!(trace["structLogs"][3]["stack"], json!(["0x5", "0x0"]));
     let storage = trace["structLogs"][3]["storage"].as_object().unwrap();
@@ -113,8 +114,11 @@ async fn other_tracers() {
 #[tokio::test]
 async fn a_block_is_the_sum_of_its_transactions() {
     let (chain, block) = traced().await;
-    for options in [json!({}), json!({ "tracer": "callTracer" }), json!({ "tracer": "prestateTracer" })] {
-        let by_hash = chain.call("debug_traceBlockByHash", json!([block.hash, options])).await.unwrap();
+    for options in
+        [json!({}), json!({ "tracer": "callTracer" }), json!({ "tracer": "prestateTracer" })]
+    {
+        let by_hash =
+            chain.call("debug_traceBlockByHash", json!([block.hash, options])).await.unwrap();
         let number = format!("{:#x}", block.number());
         let by_number = chain.call("debug_traceBlockByNumber", json!([number, options])).await;
         assert_eq!(by_hash, by_number.unwrap());
@@ -135,7 +139,8 @@ async fn calls_see_overrides_and_the_middle_of_blocks() {
         chain.call("debug_traceCall", json!([request, number, options])).await.unwrap()
     };
     let slot = "0x0000000000000000000000000000000000000000000000000000000000000000";
-    let before = |json: &Value| json[lower(STORE)]["storage"][slot].as_str().unwrap().chars().last();
+    let before =
+        |json: &Value| json[lower(STORE)]["storage"][slot].as_str().unwrap().chars().last();
     let prestate = json!({ "tracer": "prestateTracer" });
     assert_eq!(before(&call(prestate.clone()).await), Some('6'));
     let early = json!({ "tracer": "prestateTracer", "txIndex": "0x1" });
@@ -159,8 +164,18 @@ async fn what_cannot_be_traced() {
     let nowhere = format!("0x{}", "12".repeat(32));
     let rows = [
         ("debug_traceTransaction", json!([nowhere]), -32_000, "not found"),
-        ("debug_traceTransaction", json!([hash, { "tracer": "noSuchTracer" }]), -32_602, "noSuchTracer"),
-        ("debug_traceTransaction", json!([hash, { "tracer": "{fault(){}}" }]), -32_602, "JavaScript"),
+        (
+            "debug_traceTransaction",
+            json!([hash, { "tracer": "noSuchTracer" }]),
+            -32_602,
+            "noSuchTracer",
+        ),
+        (
+            "debug_traceTransaction",
+            json!([hash, { "tracer": "{fault(){}}" }]),
+            -32_602,
+            "JavaScript",
+        ),
         (
             "debug_traceTransaction",
             json!([hash, { "tracer": "callTracer", "tracerConfig": { "onlyTopCall": 5 } }]),
@@ -235,7 +250,10 @@ async fn otterscan_sees_inside() {
     assert_eq!(calls[1]["depth"], 1);
     assert_eq!(calls[1]["to"], lower(BOB));
     let moved = chain.call("ots_getInternalOperations", hash(1)).await.unwrap();
-    assert_eq!(moved, json!([{ "type": 0, "from": lower(PASS), "to": lower(BOB), "value": "0x9" }]));
+    assert_eq!(
+        moved,
+        json!([{ "type": 0, "from": lower(PASS), "to": lower(BOB), "value": "0x9" }])
+    );
     assert_eq!(chain.call("ots_getTransactionError", hash(3)).await.unwrap(), "0x010203");
     assert_eq!(chain.call("ots_getTransactionError", hash(0)).await.unwrap(), "0x");
     let code = async |address| chain.call("ots_hasCode", json!([address, "latest"])).await.unwrap();

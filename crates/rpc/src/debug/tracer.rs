@@ -10,9 +10,7 @@ use crate::{
     error::RpcError,
     eth::call::{self, Call},
 };
-use alloy_rpc_types_trace::geth::{
-    GethDebugTracerType, GethDebugTracingOptions, GethTrace,
-};
+use alloy_rpc_types_trace::geth::{GethDebugTracerType, GethDebugTracingOptions, GethTrace};
 use cairn_chain::Sealed;
 use cairn_evm::{
     BlockEnv, StateDb, StateError, evm_with,
@@ -49,7 +47,8 @@ impl Traces {
         let name = options.tracer.as_ref().map(|tracer| tracer.as_str().to_owned());
         let name = name.filter(|name| !name.is_empty());
         let by_name = |name: &Option<String>| TraceError::Tracer(name.clone().unwrap_or_default());
-        if matches!(&options.tracer, Some(GethDebugTracerType::JsTracer(code)) if !code.is_empty()) {
+        if matches!(&options.tracer, Some(GethDebugTracerType::JsTracer(code)) if !code.is_empty())
+        {
             return Err(by_name(&name));
         }
         let config = options.config;
@@ -93,8 +92,7 @@ impl Traces {
             .with_tx_index(index)
             .with_tx_hash(tx.hash);
         let peek = &mut Peek(RefCell::new(&mut *db));
-        let trace =
-            self.inspector.get_result(Some(place), &tx.tx_env(), &block_env, &ran, peek);
+        let trace = self.inspector.get_result(Some(place), &tx.tx_env(), &block_env, &ran, peek);
         let trace = self.encode(trace)?;
         db.commit(ran.state);
         Ok(trace)

@@ -54,10 +54,7 @@ fn pruned_state_names_the_oldest_height_and_the_way_out() {
 fn calls_that_cannot_start_have_geths_words() {
     let fee = Box::new(U256::from(9));
     let funds = InvalidTransaction::LackOfFundForMaxFee { fee, balance: Box::new(U256::ONE) };
-    assert_eq!(
-        invalid_text(&funds),
-        "insufficient funds for gas * price + value: have 1 want 9"
-    );
+    assert_eq!(invalid_text(&funds), "insufficient funds for gas * price + value: have 1 want 9");
     let gas = InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas: 21_000, gas_limit: 5 };
     assert_eq!(invalid_text(&gas), "intrinsic gas too low: have 5, want 21000");
 }

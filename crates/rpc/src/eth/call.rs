@@ -11,7 +11,10 @@ use crate::{
     eth::overrides,
     params::Args,
 };
-use alloy_eips::{BlockId, eip2930::{AccessList, AccessListResult}};
+use alloy_eips::{
+    BlockId,
+    eip2930::{AccessList, AccessListResult},
+};
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest, state::StateOverride};
 use cairn_evm::{
@@ -54,7 +57,8 @@ impl Call {
     pub fn parse(args: &mut Args) -> Result<(Self, Option<BlockId>), RpcError> {
         let request: TransactionRequest = args.next("call")?;
         let id = args.optional("block")?;
-        let (state, block) = (args.or_default("state overrides")?, args.or_default("block overrides")?);
+        let (state, block) =
+            (args.or_default("state overrides")?, args.or_default("block overrides")?);
         check(&request)?;
         Ok((Self { request, state, block }, id))
     }
@@ -80,7 +84,9 @@ fn check(request: &TransactionRequest) -> Result<(), RpcError> {
     if request.max_fee_per_gas < request.max_priority_fee_per_gas
         && let (Some(cap), Some(tip)) = (request.max_fee_per_gas, request.max_priority_fee_per_gas)
     {
-        return Err(RpcError::Params(format!("maxFeePerGas ({cap}) < maxPriorityFeePerGas ({tip})")));
+        return Err(RpcError::Params(format!(
+            "maxFeePerGas ({cap}) < maxPriorityFeePerGas ({tip})"
+        )));
     }
     if request.blob_versioned_hashes.is_some() || request.max_fee_per_blob_gas.is_some() {
         return Err(RpcError::params("blob transactions (type 3) do not exist on this chain"));
@@ -263,7 +269,9 @@ fn widen(
         }
         list = touched;
     }
-    Err(RpcError::refused("the access list does not settle: the call depends on the gas it has left"))
+    Err(RpcError::refused(
+        "the access list does not settle: the call depends on the gas it has left",
+    ))
 }
 
 /// The account that a call comes from.

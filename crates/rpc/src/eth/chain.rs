@@ -18,9 +18,11 @@ use std::sync::Arc;
 const MAX_PENDING: usize = 1_000;
 
 pub(crate) fn register(module: &mut Module) {
-    method(module, "eth_chainId", |api, _| async move {
-        Ok(U64::from(api.chain().genesis().chain_id))
-    });
+    method(
+        module,
+        "eth_chainId",
+        |api, _| async move { Ok(U64::from(api.chain().genesis().chain_id)) },
+    );
     method(module, "eth_blockNumber", |api, _| async move {
         Ok(U64::from(api.chain().head().number()))
     });
@@ -39,8 +41,7 @@ pub(crate) fn register(module: &mut Module) {
     for name in ["eth_getUncleByBlockHashAndIndex", "eth_getUncleByBlockNumberAndIndex"] {
         method(module, name, |_, _| async { Ok(Value::Null) });
     }
-    for name in
-        ["eth_getTransactionByBlockHashAndIndex", "eth_getTransactionByBlockNumberAndIndex"]
+    for name in ["eth_getTransactionByBlockHashAndIndex", "eth_getTransactionByBlockNumberAndIndex"]
     {
         method(module, name, transaction_by_place);
     }
@@ -149,7 +150,10 @@ fn place(api: &Api, args: &mut Args) -> Result<Option<(Arc<Sealed>, usize)>, Rpc
     Ok(block.zip(usize::try_from(index.to::<u64>()).ok()))
 }
 
-async fn transaction_by_place(api: Api, mut args: Args) -> Result<Option<RpcTransaction>, RpcError> {
+async fn transaction_by_place(
+    api: Api,
+    mut args: Args,
+) -> Result<Option<RpcTransaction>, RpcError> {
     let place = place(&api, &mut args)?;
     Ok(place.and_then(|(block, index)| convert::transaction(&block, index)))
 }
@@ -238,7 +242,9 @@ async fn config(api: Api, _: Args) -> Result<Value, RpcError> {
     let genesis = api.chain().genesis();
     let precompiles: serde_json::Map<_, _> = PRECOMPILES
         .iter()
-        .map(|(name, address)| ((*name).into(), json!(Address::left_padding_from(&address.to_be_bytes()))))
+        .map(|(name, address)| {
+            ((*name).into(), json!(Address::left_padding_from(&address.to_be_bytes())))
+        })
         .collect();
     let current = json!({
         "activationTime": genesis.timestamp_ms / 1_000,
@@ -255,9 +261,22 @@ async fn config(api: Api, _: Args) -> Result<Value, RpcError> {
 
 /// Ethereum's precompiles in Osaka.
 const PRECOMPILES: [(&str, u16); 18] = [
-    ("ECREC", 1), ("SHA256", 2), ("RIPEMD160", 3), ("ID", 4), ("MODEXP", 5), ("BN254_ADD", 6),
-    ("BN254_MUL", 7), ("BN254_PAIRING", 8), ("BLAKE2F", 9), ("KZG_POINT_EVALUATION", 10),
-    ("BLS12_G1ADD", 11), ("BLS12_G1MSM", 12), ("BLS12_G2ADD", 13), ("BLS12_G2MSM", 14),
-    ("BLS12_PAIRING_CHECK", 15), ("BLS12_MAP_FP_TO_G1", 16), ("BLS12_MAP_FP2_TO_G2", 17),
+    ("ECREC", 1),
+    ("SHA256", 2),
+    ("RIPEMD160", 3),
+    ("ID", 4),
+    ("MODEXP", 5),
+    ("BN254_ADD", 6),
+    ("BN254_MUL", 7),
+    ("BN254_PAIRING", 8),
+    ("BLAKE2F", 9),
+    ("KZG_POINT_EVALUATION", 10),
+    ("BLS12_G1ADD", 11),
+    ("BLS12_G1MSM", 12),
+    ("BLS12_G2ADD", 13),
+    ("BLS12_G2MSM", 14),
+    ("BLS12_PAIRING_CHECK", 15),
+    ("BLS12_MAP_FP_TO_G1", 16),
+    ("BLS12_MAP_FP2_TO_G2", 17),
     ("P256VERIFY", 256),
 ];

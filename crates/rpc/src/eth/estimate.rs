@@ -13,7 +13,10 @@ use alloy_primitives::{KECCAK256_EMPTY, TxKind, U64};
 use alloy_rpc_types_eth::TransactionRequest;
 use cairn_evm::{
     BlockEnv, StateDb,
-    revm::context::{TxEnv, result::{ExecutionResult, HaltReason, InvalidTransaction}},
+    revm::context::{
+        TxEnv,
+        result::{ExecutionResult, HaltReason, InvalidTransaction},
+    },
 };
 
 /// Gas of a transfer.

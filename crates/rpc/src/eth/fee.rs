@@ -33,9 +33,11 @@ pub(crate) fn register(module: &mut Module) {
     method(module, "eth_maxPriorityFeePerGas", |api, _| async move {
         Ok(U128::from(suggested_tip(&api).await?))
     });
-    method(module, "eth_baseFee", |api, _| async move {
-        Ok(U64::from(api.chain().next_base_fee()))
-    });
+    method(
+        module,
+        "eth_baseFee",
+        |api, _| async move { Ok(U64::from(api.chain().next_base_fee())) },
+    );
     method(module, "eth_blobBaseFee", |api, _| async move {
         Ok(U64::from(api.chain().genesis().rules().blob_base_fee))
     });

@@ -13,9 +13,7 @@ use crate::{
 use alloy_rpc_types_eth::Filter;
 use cairn_chain::Sealed;
 use jsonrpsee::{
-    PendingSubscriptionSink, SubscriptionSink,
-    core::SubscriptionResult,
-    types::ErrorObjectOwned,
+    PendingSubscriptionSink, SubscriptionSink, core::SubscriptionResult, types::ErrorObjectOwned,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -83,7 +83,10 @@ async fn estimates_are_enough_and_not_far_above() {
     let module = test.module();
     let estimate = async |request: Value| ask(&module, "eth_estimateGas", json!([request])).await;
     let to = Address::repeat_byte(0x66);
-    assert_eq!(estimate(json!({ "from": address(0), "to": to, "value": "0x1" })).await, Ok(json!("0x5208")));
+    assert_eq!(
+        estimate(json!({ "from": address(0), "to": to, "value": "0x1" })).await,
+        Ok(json!("0x5208"))
+    );
     let data = Bytes::from(vec![3; 32]);
     let gas = estimate(json!({ "from": address(1), "to": logger, "data": data })).await.unwrap();
     let gas: U256 = serde_json::from_value(gas).unwrap();
@@ -97,7 +100,10 @@ async fn estimates_are_enough_and_not_far_above() {
     let error = estimate(broke).await.unwrap_err();
     assert_eq!(error["message"], "gas required exceeds allowance (0)");
     let deploy = estimate(json!({ "from": address(0), "data": REVERTER })).await.unwrap_err();
-    assert_eq!((&deploy["code"], &deploy["message"]), (&json!(3), &json!("execution reverted: no")));
+    assert_eq!(
+        (&deploy["code"], &deploy["message"]),
+        (&json!(3), &json!("execution reverted: no"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,8 +115,11 @@ async fn an_access_list_names_what_a_call_touches() {
     let list = ask(&module, "eth_createAccessList", request).await.unwrap();
     let items = list["accessList"].as_array().unwrap();
     let created = address(0).create(0);
-    assert!(items.iter().any(|item| item["address"] == json!(created)
-        && item["storageKeys"] == json!([B256::with_last_byte(5)])), "{list}");
+    assert!(
+        items.iter().any(|item| item["address"] == json!(created)
+            && item["storageKeys"] == json!([B256::with_last_byte(5)])),
+        "{list}"
+    );
     assert_eq!(items.len(), 2);
     assert!(list["gasUsed"].is_string() && list.get("error").is_none());
 }
@@ -123,7 +132,9 @@ async fn logs_by_range_hash_address_and_topic() {
     }
     let module = test.module();
     let count = async |filter: Value| {
-        ask(&module, "eth_getLogs", json!([filter])).await.map(|logs| logs.as_array().unwrap().len())
+        ask(&module, "eth_getLogs", json!([filter]))
+            .await
+            .map(|logs| logs.as_array().unwrap().len())
     };
     let (topic, other) = (B256::with_last_byte(7), B256::with_last_byte(8));
     let hash = test.chain.head().hash;
@@ -131,7 +142,10 @@ async fn logs_by_range_hash_address_and_topic() {
         (json!({ "fromBlock": "earliest" }), 3),
         (json!({}), 1),
         (json!({ "fromBlock": "0x3", "toBlock": "0x4", "address": logger }), 2),
-        (json!({ "fromBlock": "0x1", "toBlock": "latest", "address": [logger, address(5)], "topics": [[topic, other]] }), 3),
+        (
+            json!({ "fromBlock": "0x1", "toBlock": "latest", "address": [logger, address(5)], "topics": [[topic, other]] }),
+            3,
+        ),
         (json!({ "fromBlock": "0x1", "topics": [other] }), 0),
         (json!({ "fromBlock": "0x1", "topics": [null, topic] }), 0),
         (json!({ "fromBlock": "0x1", "address": address(5) }), 0),
@@ -309,7 +323,8 @@ async fn proofs_are_cairns_and_come_with_a_certificate() {
     let odd = ask(&module, "cairn_getFinalization", json!(["0x1"])).await.unwrap();
     assert_eq!(odd["descendants"].as_array().unwrap().len(), 1);
     test.mine().await;
-    let proof = ask(&module, "cairn_getProof", json!([address(0), ["0x1"], "latest"])).await.unwrap();
+    let proof =
+        ask(&module, "cairn_getProof", json!([address(0), ["0x1"], "latest"])).await.unwrap();
     assert_eq!((&proof["blockNumber"], &proof["descendants"]), (&json!("0x4"), &json!([])));
     assert_eq!(proof["certificate"], json!("0x0000000000000004"));
     assert_eq!(proof["storageProofs"][0]["slot"], "0x1", "as the light client reads it");

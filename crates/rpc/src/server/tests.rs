@@ -58,9 +58,8 @@ async fn one_port_serves_requests_health_and_metrics_to_any_origin() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_transactions_is_answered_in_order_with_each_ones_fate() {
     let (test, server, registry) = start(Limits::default()).await;
-    let transfer = |nonce| {
-        hex::encode_prefixed(sign(0, call(nonce, TxKind::Call(address(1)), 1, &[])))
-    };
+    let transfer =
+        |nonce| hex::encode_prefixed(sign(0, call(nonce, TxKind::Call(address(1)), 1, &[])));
     let raws = [transfer(0), transfer(2), transfer(0), "0x02".into(), "0xzz".into(), transfer(1)];
     let batch: Vec<Value> = raws
         .iter()
@@ -85,7 +84,10 @@ async fn bodies_and_batches_beyond_the_limits_are_refused() {
     let limits = Limits { body_bytes: 1_000, batch: 3, ..Limits::default() };
     let (_test, server, _) = start(limits).await;
     let (head, body) = send(&server, "POST /", &" ".repeat(1_001)).await;
-    assert!(head.starts_with("http/1.1 413") && body.contains("at most 1000 bytes"), "{head} {body}");
+    assert!(
+        head.starts_with("http/1.1 413") && body.contains("at most 1000 bytes"),
+        "{head} {body}"
+    );
     for method in ["eth_chainId", "eth_sendRawTransaction"] {
         let one = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": ["0x01"] });
         let (_, body) = send(&server, "POST /", &json!(vec![one; 4]).to_string()).await;
@@ -122,8 +124,11 @@ async fn pages_are_served_beside_json_rpc() {
         format!("page {} {}", request.method(), request.uri().path())
     });
     let origins = Some(vec![HeaderValue::from_static("https://cairn.example")]);
-    let (_test, server, _) = start_with(Options { pages: Some(pages), origins, ..Options::default() }).await;
-    for (request, page) in [("GET /", "page GET /"), ("GET /a/b", "page GET /a/b"), ("POST /a", "page POST /a")] {
+    let (_test, server, _) =
+        start_with(Options { pages: Some(pages), origins, ..Options::default() }).await;
+    for (request, page) in
+        [("GET /", "page GET /"), ("GET /a/b", "page GET /a/b"), ("POST /a", "page POST /a")]
+    {
         assert_eq!(send(&server, request, "").await.1, page);
     }
     let request = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;

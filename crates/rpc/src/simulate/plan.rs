@@ -70,7 +70,8 @@ mod tests {
     use alloy_rpc_types_eth::BlockOverrides;
 
     fn block(number: Option<u64>, time: Option<u64>) -> SimBlock {
-        let overrides = BlockOverrides { number: number.map(U256::from), time, ..Default::default() };
+        let overrides =
+            BlockOverrides { number: number.map(U256::from), time, ..Default::default() };
         SimBlock::default().with_block_overrides(overrides)
     }
 

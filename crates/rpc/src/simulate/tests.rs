@@ -56,7 +56,8 @@ async fn failures_are_results() {
         { "from": ALICE, "to": LOOP, "gas": "0x186a0" },
         { "from": ALICE, "to": STORE, "data": input(1) },
     ]);
-    let blocks = simulate(&chain, json!({ "blockStateCalls": [{ "calls": calls }] })).await.unwrap();
+    let blocks =
+        simulate(&chain, json!({ "blockStateCalls": [{ "calls": calls }] })).await.unwrap();
     let results = &blocks[0]["calls"];
     assert_eq!(results[0]["status"], "0x0");
     assert_eq!(results[0]["error"]["code"], 3);
@@ -87,14 +88,19 @@ async fn transfers_of_ether_as_logs() {
     let logs = blocks[0]["calls"][1]["logs"].as_array().unwrap();
     assert_eq!(logs.len(), 1, "the inner transfer was undone");
     assert_eq!(logs[0]["logIndex"], "0x2");
-    assert_eq!(blocks[0]["logsBloom"], format!("0x{}", "00".repeat(256)), "they are not in the block");
+    assert_eq!(
+        blocks[0]["logsBloom"],
+        format!("0x{}", "00".repeat(256)),
+        "they are not in the block"
+    );
 }
 
 #[tokio::test]
 async fn transactions_in_full() {
     let chain = TestChain::new().await;
     let calls = json!([{ "from": ALICE, "to": BOB, "value": "0x1" }, { "from": ALICE, "to": BOB, "gasPrice": "0x1" }]);
-    let options = json!({ "blockStateCalls": [{ "calls": calls }], "returnFullTransactions": true });
+    let options =
+        json!({ "blockStateCalls": [{ "calls": calls }], "returnFullTransactions": true });
     let blocks = simulate(&chain, options).await.unwrap();
     let txs = &blocks[0]["transactions"];
     assert_eq!((&txs[0]["type"], &txs[0]["nonce"]), (&json!("0x2"), &json!("0x0")));
@@ -107,13 +113,15 @@ async fn transactions_in_full() {
 async fn invalid_simulations_have_their_codes() {
     let chain = TestChain::new().await;
     let one = |call: Value| json!({ "blockStateCalls": [{ "calls": [call] }] });
-    let checked = |call: Value| {
-        json!({ "blockStateCalls": [{ "calls": [call] }], "validation": true })
-    };
+    let checked =
+        |call: Value| json!({ "blockStateCalls": [{ "calls": [call] }], "validation": true });
     let fee = "0x2540be400";
     let rows = [
         (json!({ "blockStateCalls": [] }), -32_602),
-        (checked(json!({ "from": ALICE, "to": BOB, "nonce": "0x7", "maxFeePerGas": fee })), -38_011),
+        (
+            checked(json!({ "from": ALICE, "to": BOB, "nonce": "0x7", "maxFeePerGas": fee })),
+            -38_011,
+        ),
         (checked(json!({ "from": ALICE, "to": BOB })), -38_012),
         (one(json!({ "from": ALICE, "to": BOB, "gas": "0x1" })), -38_013),
         (one(json!({ "from": BOB, "to": ALICE, "value": "0x1" })), -38_014),
