@@ -20,7 +20,9 @@ use commonware_p2p::{
     Address, AddressableManager as _, AddressableTrackedPeers,
     authenticated::lookup::{self, Network},
 };
-use commonware_runtime::{Clock as _, Metrics as _, Quota, Runner as _, Supervisor as _, tokio as runtime};
+use commonware_runtime::{
+    Clock as _, Metrics as _, Quota, Runner as _, Supervisor as _, tokio as runtime,
+};
 use commonware_stream::{
     cups::{self, Cups},
     sake::{self, Sake},
