@@ -238,8 +238,16 @@ impl Genesis {
         let keys: Vec<_> = self.committee.validators.iter().map(|v| v.public_key).collect();
         let rules = [
             ("chainId", self.chain_id > 0, "must be positive"),
-            ("chainId", self.chain_id < 1 << 52, "must be below 2^52 so that every wallet accepts it"),
-            ("parameters.blockGasLimit", p.block_gas_limit >= 30_000_000, "must be at least 30000000"),
+            (
+                "chainId",
+                self.chain_id < 1 << 52,
+                "must be below 2^52 so that every wallet accepts it",
+            ),
+            (
+                "parameters.blockGasLimit",
+                p.block_gas_limit >= 30_000_000,
+                "must be at least 30000000",
+            ),
             ("parameters.blockBytes", p.block_bytes >= 256 << 10, "must be at least 262144"),
             ("parameters.blockBytes", p.block_bytes <= 16 << 20, "must be at most 16777216"),
             (

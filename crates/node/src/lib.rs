@@ -19,7 +19,9 @@ pub mod gossip;
 pub mod node;
 mod paced;
 pub mod seeds;
+pub mod snapshot;
 pub mod state;
+mod storage;
 pub mod types;
 
 pub use committee::{Identity, deal};

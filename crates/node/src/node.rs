@@ -40,7 +40,10 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 /// Prefix of all names in a node's storage.
-const PREFIX: &str = "cairn";
+pub(crate) const PREFIX: &str = "cairn";
+
+/// Directory of the storage in a node's directory.
+pub(crate) const STORAGE: &str = "storage";
 
 /// Messages a second that one peer may send on one channel.
 const QUOTA: Quota = Quota::per_second(NZU32!(4_096));
@@ -257,7 +260,7 @@ fn prepare_directory(config: &NodeConfig) -> Result<(), StartError> {
         .map_err(|error| StartError::Listen { address: config.listen, error })
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "an actor of the node failed".into())
@@ -281,7 +284,7 @@ impl Task {
         stopping: oneshot::Receiver<()>,
         ready: oneshot::Sender<()>,
     ) -> String {
-        let directory = self.config.data_dir.join("storage");
+        let directory = self.config.data_dir.join(STORAGE);
         let config = runtime::Config::new()
             .with_storage_directory(directory)
             .with_worker_threads(self.config.threads.max(1))

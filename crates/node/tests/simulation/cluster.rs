@@ -5,6 +5,7 @@ use crate::{
     byzantine::Fault,
     equivocation::{self, Evidence, Share, Watch},
     load::{self, Load},
+    transfer,
     validator::{Started, Validator},
 };
 use alloy_primitives::U256;
@@ -82,11 +83,11 @@ impl Cluster {
         let mut rng = rand::rngs::StdRng::seed_from_u64(n as u64);
         let dealt = committee::deal(n, &mut rng);
         let rich = Allocation { balance: U256::from(10).pow(U256::from(21)), ..Default::default() };
-        let allocations = (0..load::SENDERS).map(|i| (load::address(i), rich.clone()));
+        let allocations = (0..load::SENDERS).map(|i| (transfer::address(i), rich.clone()));
         let genesis = Genesis {
             version: GENESIS_VERSION,
             name: "simulation".into(),
-            chain_id: load::CHAIN_ID,
+            chain_id: transfer::CHAIN_ID,
             timestamp_ms: 0,
             dev: true,
             parameters: Parameters::default(),

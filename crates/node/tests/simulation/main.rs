@@ -12,6 +12,7 @@ mod cluster;
 mod equivocation;
 mod load;
 mod same_chain;
+mod transfer;
 mod validator;
 
 use byzantine::Fault;
