@@ -13,7 +13,7 @@
 
 mod pieces;
 
-pub use pieces::{PIECE_OPS, Piece, PieceReader, RebuildError, pieces, rebuild};
+pub use pieces::{PIECE_OPS, Piece, PieceReader, RebuildError, first_operation, pieces, rebuild};
 
 use alloy_primitives::B256;
 use bytes::Bytes;

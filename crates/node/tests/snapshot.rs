@@ -8,6 +8,7 @@ mod transfer;
 use alloy_primitives::{Address, U256};
 use cairn_chain::{
     Chain, Genesis,
+    block::Block,
     genesis::{Allocation, GENESIS_VERSION, Parameters, Predeploy},
 };
 use cairn_node::{
@@ -91,7 +92,9 @@ impl Network {
     /// Runs a validator in the directory `validator` for a while, and exports its state to `file`.
     async fn grown(&self, file: &str) -> Summary {
         let node = self.validator("validator").await;
-        send(&node.chain, 0..200).await;
+        for wave in 0..10 {
+            send(&node.chain, wave * 50..(wave + 1) * 50).await;
+        }
         stop(node).await;
         self.export("validator", file).unwrap()
     }
@@ -150,13 +153,13 @@ async fn a_validator_goes_on_from_its_snapshot_in_another_directory() {
     assert_eq!((block.hash, block.block.header.state_root), (exported.hash, exported.state_root));
     assert_eq!((chain.earliest(), chain.oldest_state()), (height, height));
     let spent = balance(chain, height, transfer::address(0)).await;
-    send(chain, 200..220).await;
+    send(chain, 500..520).await;
     assert!(balance(chain, chain.head().number(), transfer::address(0)).await < spent);
     assert_eq!(balance(chain, height, transfer::address(0)).await, spent);
     stop(node).await;
 
     let node = network.validator("copy").await;
-    send(&node.chain, 220..221).await;
+    send(&node.chain, 520..521).await;
     stop(node).await;
     let later = network.export("copy", "later").unwrap();
     assert!(later.height > height);
@@ -187,7 +190,7 @@ async fn a_follower_goes_on_from_a_snapshot_while_the_chain_grows() {
     .await
     .unwrap();
     assert!(node.chain.head().number() >= exported.height);
-    send(&validator.chain, 200..240).await;
+    send(&validator.chain, 500..540).await;
     let height = validator.chain.head().number();
     reach(&node.chain, height).await;
     let at = |node: &Node| node.chain.by_number(height).unwrap().unwrap().hash;
@@ -241,6 +244,8 @@ async fn damaged_and_forged_snapshots_are_refused() {
     let good = fs::read(network.directory.path().join("file")).unwrap();
     let parts = records(&good);
     assert!(parts.len() > 7 && assemble(&good, &parts) == good, "several pieces of operations");
+    let block = Block::decode(&parts[1].1, 1 << 20).unwrap();
+    assert!(block.extra.ops_start > 0, "the log begins after its first operation");
 
     // Damage: a flipped bit anywhere, a missing end, more than there should be.
     for at in (0..good.len()).step_by(good.len() / 97).chain([0, 13, 16, 17, good.len() - 1]) {

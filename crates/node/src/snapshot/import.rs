@@ -9,7 +9,7 @@ use crate::{
     backend::NodeBackend,
     block::{ConsensusBlock, max_encoded_bytes},
     node::{PREFIX, STORAGE, empty_state},
-    state::{PIECE_OPS, Piece, PieceReader, StateCommitment, db_config, rebuild},
+    state::{PIECE_OPS, Piece, PieceReader, StateCommitment, db_config, first_operation, rebuild},
     storage::{self, BUFFER, Imported, Plan},
     types::Finalization,
 };
@@ -177,6 +177,6 @@ impl PieceReader for Source {
             let operations = ops_end - ops_start;
             (self.progress.lock())(done.min(operations), operations);
         }
-        self.reader.piece(piece, ops_start)
+        self.reader.piece(piece, first_operation(&self.commitment))
     }
 }

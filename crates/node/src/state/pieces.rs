@@ -27,16 +27,23 @@ pub const PIECE_OPS: NonZeroU64 = NZU64!(2_048);
 /// One piece of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// What came before the first operation.
+    /// What came before the log's first operation, and that operation.
     Boundary,
     /// Operations from this one on.
     Operations(u64),
 }
 
+/// First operation in the pieces of a state. The boundary of a log that does not begin with operation
+/// 0 brings its first operation along.
+#[must_use]
+pub const fn first_operation(of: &StateCommitment) -> u64 {
+    if of.ops_start == 0 { 0 } else { of.ops_start + 1 }
+}
+
 /// All pieces of a state, in order.
 pub fn pieces(of: &StateCommitment) -> impl Iterator<Item = Piece> {
     let step = usize::try_from(PIECE_OPS.get()).unwrap_or(usize::MAX);
-    let operations = (of.ops_start..of.ops_end).step_by(step).map(Piece::Operations);
+    let operations = (first_operation(of)..of.ops_end).step_by(step).map(Piece::Operations);
     std::iter::once(Piece::Boundary).chain(operations)
 }
 
@@ -161,6 +168,9 @@ pub async fn rebuild<E: Spawner + StorageContext, R: PieceReader>(
 ) -> Result<StateCommitment, RebuildError<R::Error>> {
     let target = sync_target(of.ops_root, of.ops_start, of.ops_end).ok_or(RebuildError::Empty)?;
     let failed = |error: QmdbError<mmr::Family>| RebuildError::Database(error.to_string());
+    // The engine does not ask for the boundary of a log that begins with operation 0.
+    let boundary = reader.read(Piece::Boundary).map_err(RebuildError::Source)?;
+    Piece::Boundary.decode(&boundary, &of).ok_or(RebuildError::Foreign(Piece::Boundary))?;
     let db: StateDb<E> = sync::sync(engine::Config {
         context,
         source: Pieces { reader: Arc::new(reader), of },
