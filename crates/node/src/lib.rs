@@ -26,3 +26,4 @@ pub mod types;
 
 pub use committee::{Identity, deal};
 pub use node::{Node, NodeConfig, Peer, StartError, start};
+pub use storage::StorageVersionError;

@@ -7,7 +7,8 @@ use crate::{
     committee::{self, CommitteeError, Identity},
     engine::{self, CHANNELS, Channels, EngineConfig, message_bytes},
     gossip,
-    state::{Databases, LiveState},
+    state::{Databases, LiveState, warm},
+    storage::{self, STORAGE, StorageVersionError},
     types::PublicKey,
 };
 use alloy_primitives::{B256, Bytes};
@@ -41,9 +42,6 @@ use tracing::{info, warn};
 
 /// Prefix of all names in a node's storage.
 pub(crate) const PREFIX: &str = "cairn";
-
-/// Directory of the storage in a node's directory.
-pub(crate) const STORAGE: &str = "storage";
 
 /// Messages a second that one peer may send on one channel.
 const QUOTA: Quota = Quota::per_second(NZU32!(4_096));
@@ -105,6 +103,9 @@ pub enum StartError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The directory was written by another version of this program.
+    #[error(transparent)]
+    StorageVersion(#[from] StorageVersionError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address} for other nodes: {error}; choose another port")]
     Listen {
@@ -255,6 +256,8 @@ fn prepare_directory(config: &NodeConfig) -> Result<(), StartError> {
     let probe = config.data_dir.join(".write-test");
     std::fs::write(&probe, b"cairn").map_err(failed)?;
     std::fs::remove_file(&probe).map_err(failed)?;
+    storage::check_version(&config.data_dir)?;
+    storage::write_version(&config.data_dir).map_err(failed)?;
     std::net::TcpListener::bind(config.listen)
         .map(drop)
         .map_err(|error| StartError::Listen { address: config.listen, error })
@@ -340,7 +343,12 @@ impl Task {
             |stateful| stateful,
         )
         .await;
-        let state = Arc::new(LiveState::new(engine.stateful.subscribe_databases().await));
+        let databases = engine.stateful.subscribe_databases().await;
+        let operations = warm(&databases, config.page_cache_bytes)
+            .await
+            .expect("the state database must be readable");
+        info!(operations, "the state is in memory");
+        let state = Arc::new(LiveState::new(databases));
         let head = state.get(&StateKey::head()).await.expect("the state database must be readable");
         let applied = head.map_or(0, |value| value.as_head().0);
         backend.attach(state, engine.marshal.clone());

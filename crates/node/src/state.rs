@@ -12,8 +12,10 @@
 //! ```
 
 mod pieces;
+mod warm;
 
 pub use pieces::{PIECE_OPS, Piece, PieceReader, RebuildError, first_operation, pieces, rebuild};
+pub use warm::warm;
 
 use alloy_primitives::B256;
 use bytes::Bytes;

@@ -9,17 +9,69 @@ use crate::{
 };
 use commonware_consensus::marshal::standard::Standard;
 use commonware_glue::stateful::SyncPlan;
-use commonware_runtime::buffer::paged::CacheRef;
+use commonware_runtime::buffer::paged::{CacheRef, page_size};
 use commonware_storage::{
     archive::prunable,
     metadata::{self, Metadata},
     translator::EightCap,
 };
-use commonware_utils::{NZU16, NZU64, NZUsize, fixed_bytes, sequence::FixedBytes};
+use commonware_utils::{NZU64, NZUsize, fixed_bytes, sequence::FixedBytes};
 use std::{
+    fs,
+    io::{self, Write as _},
     num::{NonZeroU16, NonZeroU64, NonZeroUsize},
+    path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Directory of the storage in a node's directory.
+pub(crate) const STORAGE: &str = "storage";
+
+/// File in a node's directory that names the version of the storage's format.
+const VERSION_FILE: &str = "storage.version";
+
+/// Version of the format: 2 has pages that fill whole pages of the disk.
+const VERSION: u32 = 2;
+
+/// A storage that this program cannot read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the storage in {path} has format {found}, this program reads format {VERSION}; export the state \
+     with the program that wrote it and import it into an empty directory, or move the directory away \
+     and let the node sync again"
+)]
+pub struct StorageVersionError {
+    /// The node's directory.
+    pub path: PathBuf,
+    /// Version in the directory.
+    pub found: String,
+}
+
+/// Checks that the storage in `data_dir` has this program's format, or is yet to be made.
+///
+/// # Errors
+/// [`StorageVersionError`]: opening it would take its pages for damaged and cut them off.
+pub(crate) fn check_version(data_dir: &Path) -> Result<(), StorageVersionError> {
+    if !data_dir.join(STORAGE).exists() {
+        return Ok(());
+    }
+    // The first version wrote no file.
+    let found = fs::read_to_string(data_dir.join(VERSION_FILE)).unwrap_or_else(|_| "1".into());
+    if found.trim() == VERSION.to_string() {
+        return Ok(());
+    }
+    Err(StorageVersionError { path: data_dir.to_owned(), found: found.trim().to_owned() })
+}
+
+/// Names the format of the storage that will be made in `data_dir`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn write_version(data_dir: &Path) -> io::Result<()> {
+    let mut file = fs::File::create(data_dir.join(VERSION_FILE))?;
+    writeln!(file, "{VERSION}")?;
+    file.sync_all()
+}
 
 /// Bytes that a store buffers before it writes.
 pub(crate) const BUFFER: NonZeroUsize = NZUsize!(1 << 20);
@@ -27,7 +79,8 @@ pub(crate) const BUFFER: NonZeroUsize = NZUsize!(1 << 20);
 /// Blocks or certificates in one section of an archive.
 pub(crate) const ARCHIVE_SECTION: NonZeroU64 = NZU64!(256);
 
-const PAGE_BYTES: NonZeroU16 = NZU16!(4_096);
+/// Bytes of a page without its checksum: with it, a page of the disk.
+const PAGE_BYTES: NonZeroU16 = page_size(4_096);
 const IMPORTED_VIEW: FixedBytes<1> = fixed_bytes!("00");
 
 /// Finalized blocks by height and hash.
@@ -113,5 +166,26 @@ impl<E: Runtime> Imported<E> {
     /// If the storage fails.
     pub(crate) async fn set(self, view: u64) -> Result<Self, metadata::Error> {
         self.0.put_sync(IMPORTED_VIEW, view).await.map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_of_another_version_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        assert_eq!(check_version(path), Ok(()), "there is none yet");
+        fs::create_dir(path.join(STORAGE)).unwrap();
+        let found = |version: &str| {
+            Err(StorageVersionError { path: path.to_owned(), found: version.into() })
+        };
+        assert_eq!(check_version(path), found("1"), "the first version wrote no file");
+        write_version(path).unwrap();
+        assert_eq!(check_version(path), Ok(()));
+        fs::write(path.join(VERSION_FILE), "3\n").unwrap();
+        assert_eq!(check_version(path), found("3"));
     }
 }

@@ -1,6 +1,7 @@
 //! Snapshots of real nodes: what goes into a file comes out of it, and nothing else is let in.
 
 #![allow(unreachable_pub, reason = "a module that is shared with another test")]
+#![allow(clippy::unwrap_used, reason = "these helpers only serve tests")]
 
 #[path = "simulation/transfer.rs"]
 mod transfer;

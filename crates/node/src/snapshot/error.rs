@@ -1,8 +1,8 @@
 //! What can go wrong with a snapshot, and what to do about it.
 
 use crate::{
-    committee::CommitteeError,
     state::{Piece, RebuildError},
+    storage::StorageVersionError,
 };
 use alloy_primitives::B256;
 use cairn_chain::{ChainError, HistoryError, SealedError, block::BlockError};
@@ -111,9 +111,9 @@ pub enum SnapshotError {
         /// What is wrong.
         what: String,
     },
-    /// The genesis names no committee.
+    /// The storage was written by another version of this program.
     #[error(transparent)]
-    Committee(#[from] CommitteeError),
+    StorageVersion(#[from] StorageVersionError),
     /// The history cannot be used.
     #[error(transparent)]
     Chain(#[from] ChainError),

@@ -8,9 +8,9 @@ use super::{
 use crate::{
     backend::NodeBackend,
     block::{ConsensusBlock, max_encoded_bytes},
-    node::{PREFIX, STORAGE, empty_state},
+    node::{PREFIX, empty_state},
     state::{Databases, LiveState, PIECE_OPS, Piece, StateStore, db_config, pieces},
-    storage::{self, BUFFER},
+    storage::{self, BUFFER, STORAGE},
 };
 use cairn_chain::{Chain, ChainConfig, Sealed};
 use cairn_evm::StateView as _;
@@ -37,6 +37,7 @@ pub fn export(place: &Place, path: &Path, progress: Progress) -> Result<Summary,
     if !directory.is_dir() {
         return Err(SnapshotError::Empty(place.data_dir.clone()));
     }
+    storage::check_version(&place.data_dir)?;
     with_storage(directory, |context| async move {
         let exported = open(&context, place).await?;
         write(place, &exported, path, progress).await

@@ -8,9 +8,9 @@ use super::{
 use crate::{
     backend::NodeBackend,
     block::{ConsensusBlock, max_encoded_bytes},
-    node::{PREFIX, STORAGE, empty_state},
+    node::{PREFIX, empty_state},
     state::{PIECE_OPS, Piece, PieceReader, StateCommitment, db_config, first_operation, rebuild},
-    storage::{self, BUFFER, Imported, Plan},
+    storage::{self, BUFFER, Imported, Plan, STORAGE},
     types::Finalization,
 };
 use cairn_chain::{Chain, ChainConfig, Sealed, block::Block};
@@ -61,6 +61,7 @@ pub fn import(place: &Place, path: &Path, progress: Progress) -> Result<Summary,
         return Err(error);
     }
     chain()?.adopt(&verified.sealed)?;
+    storage::write_version(&place.data_dir).map_err(SnapshotError::io(&place.data_dir))?;
     fs::rename(&unfinished, &finished).map_err(SnapshotError::io(&finished))?;
     sync_directory(&finished)?;
     Ok(summary)

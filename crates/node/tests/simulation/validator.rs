@@ -6,6 +6,7 @@ use crate::{
     load::{self, Load},
 };
 use cairn_chain::{Chain, ChainConfig, Genesis};
+use cairn_evm::StateView as _;
 use cairn_node::{
     app::App,
     backend::NodeBackend,
@@ -17,6 +18,7 @@ use cairn_node::{
     state::LiveState,
     types::PublicKey,
 };
+use cairn_primitives::state::StateKey;
 use commonware_cryptography::Signer as _;
 use commonware_glue::simulate::{reporter::MonitorReporter, tracker::FinalizationUpdate};
 use commonware_p2p::{Receiver, Sender, simulated::Oracle};
@@ -107,7 +109,10 @@ impl Validator<'_> {
         )
         .await;
         let state = LiveState::new(engine.stateful.subscribe_databases().await);
+        let head = state.get(&StateKey::head()).await.expect("the state database reads");
+        let applied = head.map_or(0, |value| value.as_head().0);
         backend.attach(Arc::new(state), engine.marshal.clone());
+        chain.start_at(applied).await.expect("the history covers the applied state");
         let (loaded, load, sender) = (chain.clone(), self.load, self.sender);
         loader.spawn(move |context| load::send(context, loaded, sender, load));
         Started { handle: engine.handle, marshal: engine.marshal, chain }
