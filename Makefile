@@ -59,6 +59,7 @@ check: ## Check format, lints and (where cargo-deny is installed) licences and a
 
 bench: build $(CLIENTS)/node_modules/.package-lock.json ## Measure this machine: executor, transfers beside Anvil, latency
 	$(BIN) bench executor
+	$(BIN) bench reads
 	$(BIN) bench transfers
 	$(BIN) bench latency
 

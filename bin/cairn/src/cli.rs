@@ -1,7 +1,7 @@
 //! Arguments of the `cairn` command. What each subcommand does is in [`crate::commands`].
 
 use crate::{
-    commands::{bench, completions, doctor, key, network, node, proof, status, up},
+    commands::{bench, completions, doctor, key, network, node, proof, state, status, up},
     output::EXIT_CODES,
 };
 use cairn_telemetry::{LogFormat, LogOptions};
@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// Fetch and check proofs of accounts and storage, trusting only the genesis file
     #[command(subcommand)]
     Proof(proof::ProofCommand),
+    /// Move the whole state of a stopped node: export it to a file, import it from one
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// Measure this machine and this program
     #[command(subcommand)]
     Bench(bench::BenchCommand),

@@ -7,6 +7,7 @@ pub(crate) mod key;
 pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod proof;
+pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod up;
 
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Done {
         Command::Key(command) => key::run(&command, output),
         Command::Status(args) => status::run(&args, output),
         Command::Proof(command) => proof::run(&command, output),
+        Command::State(command) => state::run(&command, output),
         Command::Bench(command) => bench::run(&command, output),
         Command::Doctor(args) => doctor::run(&args, output),
         Command::Completions(args) => completions::run(&args),

@@ -19,6 +19,12 @@ use std::{
 /// Name of the configuration file in a node's directory.
 pub(crate) const FILE_NAME: &str = "config.toml";
 
+/// Memory for pages of the state unless told otherwise, in MiB: room for a million keys and more.
+pub(crate) const PAGE_CACHE_MIB: usize = 256;
+
+/// Least memory for pages of the state that a plan gives a node, in MiB.
+const LEAST_PAGE_CACHE_MIB: usize = 64;
+
 /// Most worker threads that a configuration may ask for.
 const MAX_THREADS: usize = 256;
 
@@ -113,11 +119,17 @@ pub(crate) struct Resources {
 
 impl Default for Resources {
     fn default() -> Self {
-        Self { threads: None, page_cache_mib: 64 }
+        Self { threads: None, page_cache_mib: PAGE_CACHE_MIB }
     }
 }
 
 impl Resources {
+    /// For one of `nodes` nodes that share a machine.
+    pub(crate) fn shared(nodes: usize) -> Self {
+        let share = PAGE_CACHE_MIB / nodes.max(1);
+        Self { page_cache_mib: share.max(LEAST_PAGE_CACHE_MIB), ..Self::default() }
+    }
+
     fn threads(&self) -> usize {
         let automatic = || std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
         self.threads.unwrap_or_else(automatic)

@@ -124,9 +124,10 @@ pub(crate) async fn start(name: String, file: &NodeFile) -> Done<Running> {
 
 fn start_failure(error: StartError) -> Failure {
     let code = match error {
-        StartError::Committee(_) | StartError::Chain(_) | StartError::DataDir { .. } => {
-            ExitCode::Files
-        }
+        StartError::Committee(_)
+        | StartError::Chain(_)
+        | StartError::StorageVersion(_)
+        | StartError::DataDir { .. } => ExitCode::Files,
         StartError::Thread(_) | StartError::Listen { .. } | StartError::Failed(_) => {
             ExitCode::Failed
         }
@@ -136,7 +137,7 @@ fn start_failure(error: StartError) -> Failure {
 
 /// Takes the directory for this process: two nodes in one directory would destroy it. The process
 /// that has it may be about to end, which is waited for.
-async fn lock(directory: &Path) -> Done<File> {
+pub(crate) async fn lock(directory: &Path) -> Done<File> {
     let unusable = |error: std::io::Error| {
         let message = format!("cannot use {}: {error}", directory.display());
         Failure::new(ExitCode::Files, message).next("check its owner and permissions")
@@ -179,6 +180,7 @@ fn failed(name: &str, reason: &str) -> Failure {
 
 /// Stops nodes one after the other.
 pub(crate) async fn stop_all(nodes: Vec<Running>) {
+    cairn_telemetry::log::stopping();
     for node in nodes {
         node.stop().await;
     }

@@ -95,9 +95,14 @@ fn help_texts_are_as_recorded() {
         "proof",
         "proof get",
         "proof verify",
+        "state",
+        "state export",
+        "state import",
         "doctor",
         "completions",
         "bench",
+        "bench executor",
+        "bench reads",
     ];
     for words in commands {
         let mut args: Vec<_> = words.split_whitespace().collect();

@@ -224,6 +224,55 @@ fn recovered(process: &Process, account: Address, wei: u64) {
 }
 
 #[test]
+fn a_state_moves_to_another_directory_with_its_certificate() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = |name: &str| dir.path().join(name).to_str().expect("text").to_owned();
+    let friend = Address::repeat_byte(0x44);
+    let process = Process::up(&dir.path().join("net"), &[]);
+    transfer(&process, friend, 9);
+    let (node, state) = (file("net/validator-0"), file("state.cairn"));
+    let export = ["state", "export", "--dir", &node, "--out", &state, "--json"];
+    let (code, said) = code_of(&export);
+    assert_eq!(code, Some(3), "a running node keeps its directory: {said}");
+    process.interrupt();
+    let exported = cairn(&export);
+    let exported: Value = serde_json::from_slice(&exported.stdout).expect("JSON");
+
+    // The same network without its data, as on another host.
+    fs::create_dir_all(file("copy/validator-0")).expect("writable");
+    for name in ["genesis.json", "README.txt"] {
+        fs::copy(file(&format!("net/{name}")), file(&format!("copy/{name}"))).expect("copies");
+    }
+    for name in ["config.toml", "node.key", "share.key", "payout.key"] {
+        let from = file(&format!("net/validator-0/{name}"));
+        fs::copy(from, file(&format!("copy/validator-0/{name}"))).expect("copies");
+    }
+    let copy = file("copy/validator-0");
+    let mut bytes = fs::read(&state).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(file("damaged"), bytes).expect("writable");
+    let (code, said) = code_of(&["state", "import", &file("damaged"), "--dir", &copy]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("is damaged"), "{said}");
+    let imported = cairn(&["state", "import", &state, "--dir", &copy, "--json"]);
+    let imported: Value = serde_json::from_slice(&imported.stdout).expect("JSON");
+    for field in ["block_number", "block_hash", "state_root", "operations"] {
+        assert_eq!(imported[field], exported[field], "{field}");
+    }
+    let (code, said) = code_of(&["state", "import", &state, "--dir", &copy]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("has a state already"), "{said}");
+
+    let process = Process::up(&dir.path().join("copy"), &[]);
+    assert!(height(&process.url()) >= exported["block_number"].as_u64().expect("a number"));
+    assert_eq!(balance(&process.url(), friend), 9);
+    transfer(&process, friend, 1);
+    assert_eq!(balance(&process.url(), friend), 10);
+    process.interrupt();
+}
+
+#[test]
 fn a_committee_in_one_process_agrees() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let process = Process::up(dir.path(), &["--validators", "4"]);

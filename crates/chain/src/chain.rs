@@ -41,7 +41,7 @@ pub const CACHED_BLOCKS: usize = 256;
 pub const HEADS: usize = 1_024;
 
 /// File of the history in a node's directory.
-const HISTORY_FILE: &str = "history.redb";
+pub const HISTORY_FILE: &str = "history.redb";
 
 /// File of the local transactions in a node's directory.
 const JOURNAL_FILE: &str = "transactions.journal";
@@ -222,6 +222,14 @@ impl Chain {
         self.0.history.tip().unwrap_or_default()
     }
 
+    /// The block at `height` of the history, also above the head.
+    ///
+    /// # Errors
+    /// See [`HistoryError`].
+    pub fn recorded_block(&self, height: u64) -> Result<Option<Arc<Sealed>>, HistoryError> {
+        self.load(height)
+    }
+
     /// The network's genesis.
     #[must_use]
     pub fn genesis(&self) -> &Genesis {
@@ -376,6 +384,15 @@ impl Chain {
     /// See [`HistoryError`]. The state must not be applied then.
     pub fn record(&self, block: &Sealed, changes: &[Change]) -> Result<(), HistoryError> {
         self.0.history.record(&[block.to_raw(changes)], self.head().number())
+    }
+
+    /// Makes a block, whose state comes from an export, the first of an empty history. What the block
+    /// changed is not known: the oldest state that can be read is the one after it.
+    ///
+    /// # Errors
+    /// [`HistoryError::Gap`] if the history has blocks above block 0.
+    pub fn adopt(&self, block: &Sealed) -> Result<(), HistoryError> {
+        self.0.history.adopt(&block.to_raw(&[]))
     }
 
     /// Makes a block, which is recorded, final and applied, the head. A block that is not above the

@@ -173,6 +173,9 @@ pub enum GenesisError {
         /// What must hold.
         rule: &'static str,
     },
+    /// An allocation that must not exist.
+    #[error("genesis field allocations: {0}")]
+    Account(#[from] cairn_evm::GenesisError),
 }
 
 /// Roots of the state database before anything was written to it.
@@ -279,8 +282,15 @@ impl Genesis {
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             Some((field, _, rule)) => Err(GenesisError::Bounds { field, rule }),
-            None => Ok(()),
+            None => self.check_accounts(),
         }
+    }
+
+    fn check_accounts(&self) -> Result<(), GenesisError> {
+        for (address, account) in self.accounts() {
+            account.check(address)?;
+        }
+        Ok(())
     }
 
     /// Block 0. Its state is empty; `empty` describes the empty state database.
@@ -395,7 +405,8 @@ mod tests {
     #[test]
     fn bad_values_are_refused_by_name() {
         type Edit = fn(&mut Genesis);
-        let edits: [(&str, Edit); 8] = [
+        let account = Address::repeat_byte(0xac);
+        let edits: [(&str, Edit); 10] = [
             ("version 2", |g| g.version = 2),
             ("chainId", |g| g.chain_id = 0),
             ("blockGasLimit", |g| g.parameters.block_gas_limit = 1),
@@ -404,12 +415,24 @@ mod tests {
             ("1 to 100", |g| g.committee.validators.clear()),
             ("sorted", |g| g.committee.validators.reverse()),
             ("96 bytes", |g| g.committee.identity = Bytes::new()),
+            ("neither nonce nor code", |g| {
+                let storage = BTreeMap::from([(U256::from(1), U256::from(2))]);
+                let empty = Allocation { storage, ..Allocation::default() };
+                g.allocations.insert(Address::repeat_byte(0xac), empty);
+            }),
+            ("malformed code", |g| {
+                let code = vec![0xef, 0x01, 0x00].into();
+                let malformed = Allocation { nonce: 1, code, ..Allocation::default() };
+                g.allocations.insert(Address::repeat_byte(0xac), malformed);
+            }),
         ];
         for (what, edit) in edits {
             let mut genesis = sample();
             edit(&mut genesis);
             let error = Genesis::parse(genesis.to_json().as_bytes()).unwrap_err().to_string();
             assert!(error.contains(what), "{what}: {error}");
+            let named = genesis.allocations.contains_key(&account);
+            assert_eq!(error.contains(&account.to_string()), named, "{error}");
         }
         let unknown = sample().to_json().replacen("\"version\"", "\"verison\"", 1);
         assert!(Genesis::parse(unknown.as_bytes()).unwrap_err().to_string().contains("verison"));

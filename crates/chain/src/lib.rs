@@ -25,4 +25,4 @@ pub use chain::{Backend, Chain, ChainConfig, ChainError};
 pub use genesis::Genesis;
 pub use history::{History, HistoryConfig, HistoryError};
 pub use pool::{Pool, PoolConfig, PoolError};
-pub use sealed::Sealed;
+pub use sealed::{Sealed, SealedError};

@@ -7,9 +7,10 @@ use crate::{
     block::{Block, BlockExtra},
     history::{HistoryError, RawBlock, StoredBlock},
 };
-use alloy_primitives::{Address, B256};
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_rlp::{Decodable as _, Encodable as _, Header};
-use cairn_evm::{Change, RecoveredTx, TxReceipt, logs_bloom};
+use cairn_evm::{Change, RecoveredTx, TxError, TxReceipt, logs_bloom, receipts_root};
 use std::sync::Arc;
 
 const SENDER_BYTES: usize = 20;
@@ -27,7 +28,68 @@ pub struct Sealed {
     pub receipts: Vec<TxReceipt>,
 }
 
+/// Why a block and its receipts, which came from outside, are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealedError {
+    /// A transaction does not decode or is not signed.
+    #[error("transaction {index}: {source}")]
+    Transaction {
+        /// Its place in the block.
+        index: usize,
+        /// What is wrong.
+        source: TxError,
+    },
+    /// The receipts do not decode.
+    #[error("receipts are not valid RLP: {0}")]
+    Receipts(#[from] alloy_rlp::Error),
+    /// Other receipts than those that the header commits to.
+    #[error("the receipts are not those of the block")]
+    ForeignReceipts,
+}
+
 impl Sealed {
+    /// Puts a checked block and receipts that came from elsewhere together. Senders are recovered;
+    /// everything in the receipts is checked against header and transactions.
+    ///
+    /// # Errors
+    /// See [`SealedError`].
+    pub fn from_parts(block: Block, receipts: &[u8], chain_id: u64) -> Result<Self, SealedError> {
+        let decode = |(index, encoded): (usize, &Bytes)| {
+            RecoveredTx::decode(encoded.clone(), chain_id)
+                .map(Arc::new)
+                .map_err(|source| SealedError::Transaction { index, source })
+        };
+        let transactions: Vec<_> =
+            block.transactions.iter().enumerate().map(decode).collect::<Result<_, _>>()?;
+        let receipts: Vec<TxReceipt> = alloy_rlp::decode_exact(receipts)?;
+        let sealed = Self { hash: block.hash(), block, transactions, receipts };
+        let derived = sealed.receipts.len() == sealed.transactions.len()
+            && (0..sealed.receipts.len()).all(|index| sealed.is_derived(index));
+        if !derived || receipts_root(&sealed.receipts) != sealed.block.header.receipts_root {
+            return Err(SealedError::ForeignReceipts);
+        }
+        Ok(sealed)
+    }
+
+    /// Whether what a receipt says beyond the receipts root follows from block and transaction.
+    fn is_derived(&self, index: usize) -> bool {
+        let (receipt, tx) = (&self.receipts[index], &self.transactions[index]);
+        let before = index.checked_sub(1).map_or(0, |i| self.receipts[i].cumulative_gas_used);
+        let base_fee = self.block.header.base_fee_per_gas;
+        let nonce = tx.envelope.nonce();
+        let created = tx.envelope.kind().is_create().then(|| tx.sender.create(nonce));
+        receipt.cumulative_gas_used.checked_sub(before) == Some(receipt.gas_used)
+            && receipt.effective_gas_price == tx.envelope.effective_gas_price(base_fee)
+            && receipt.contract_address == created
+            && receipt.tx_type == u8::from(tx.envelope.tx_type())
+    }
+
+    /// The receipts as [`Sealed::from_parts`] takes them.
+    #[must_use]
+    pub fn encode_receipts(&self) -> Vec<u8> {
+        alloy_rlp::encode(&self.receipts)
+    }
+
     /// Block 0, which has no transactions.
     #[must_use]
     pub fn genesis(block: Block) -> Self {
@@ -117,8 +179,10 @@ pub(crate) fn stored_transactions(mut block: &[u8]) -> alloy_rlp::Result<Vec<&[u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{base_header, transactions_root};
-    use alloy_primitives::Bytes;
+    use crate::{
+        block::{base_header, transactions_root},
+        testing::{CHAIN_ID, GWEI, address, sealed, sign, transfer},
+    };
 
     #[test]
     fn transactions_are_found_without_decoding_the_block() {
@@ -133,5 +197,57 @@ mod tests {
         let found = stored_transactions(&encoded).unwrap();
         assert_eq!(found, block.transactions.iter().map(|tx| &tx[..]).collect::<Vec<_>>());
         assert!(stored_transactions(&encoded[..encoded.len() - 1]).is_err());
+    }
+
+    /// A block of two transfers whose header commits to its receipts.
+    fn block_of_two() -> Sealed {
+        let transactions: Vec<_> = (0..2)
+            .map(|nonce| {
+                let encoded = sign(1, transfer(nonce, 2 * GWEI, GWEI / 2));
+                Arc::new(RecoveredTx::decode(encoded, CHAIN_ID).unwrap())
+            })
+            .collect();
+        let mut block = sealed(7, B256::repeat_byte(3), transactions);
+        for receipt in &mut block.receipts {
+            receipt.effective_gas_price = GWEI + GWEI / 2;
+            receipt.tx_type = 2;
+        }
+        block.block.header.receipts_root = receipts_root(&block.receipts);
+        block.hash = block.block.hash();
+        block
+    }
+
+    #[test]
+    fn a_block_from_elsewhere_gets_its_senders_and_keeps_its_receipts() {
+        let block = block_of_two();
+        let receipts = block.encode_receipts();
+        let read = Sealed::from_parts(block.block.clone(), &receipts, CHAIN_ID).unwrap();
+        assert_eq!(read, block);
+        assert!(read.transactions.iter().all(|tx| tx.sender == address(1)));
+    }
+
+    #[test]
+    fn foreign_parts_are_refused() {
+        let good = block_of_two();
+        let edits: [fn(&mut TxReceipt); 5] = [
+            |receipt| receipt.success = false,
+            |receipt| receipt.gas_used += 1,
+            |receipt| receipt.effective_gas_price += 1,
+            |receipt| receipt.contract_address = Some(Address::ZERO),
+            |receipt| receipt.tx_type = 1,
+        ];
+        for edit in edits {
+            let mut bad = good.clone();
+            edit(&mut bad.receipts[1]);
+            let refused = Sealed::from_parts(good.block.clone(), &bad.encode_receipts(), CHAIN_ID);
+            assert_eq!(refused, Err(SealedError::ForeignReceipts));
+        }
+        let receipts = alloy_rlp::encode(good.receipts[..1].to_vec());
+        let refused = Sealed::from_parts(good.block.clone(), &receipts, CHAIN_ID);
+        assert_eq!(refused, Err(SealedError::ForeignReceipts));
+        let refused = Sealed::from_parts(good.block.clone(), &[1, 2, 3], CHAIN_ID);
+        assert!(matches!(refused, Err(SealedError::Receipts(_))));
+        let refused = Sealed::from_parts(good.block, &receipts, CHAIN_ID + 1);
+        assert!(matches!(refused, Err(SealedError::Transaction { index: 0, .. })));
     }
 }

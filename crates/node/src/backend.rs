@@ -1,6 +1,6 @@
 //! What the [`Chain`](cairn_chain::Chain) handle asks of the running node.
 
-use crate::{engine::Marshal, state::ProvingState};
+use crate::{engine::Marshal, state::StateStore};
 use alloy_primitives::Bytes;
 use cairn_chain::chain::{Backend, ProofError, StateProof};
 use cairn_evm::{CodeCache, RecoveredTx, StateError, StateView};
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 /// Connects a chain handle to the actors of a node. Reads fail until [`NodeBackend::attach`].
 pub struct NodeBackend {
-    state: OnceLock<Arc<dyn ProvingState>>,
+    state: OnceLock<Arc<dyn StateStore>>,
     marshal: OnceLock<Marshal>,
     outbox: mpsc::Sender<Vec<Bytes>>,
     peers: AtomicUsize,
@@ -41,7 +41,7 @@ impl NodeBackend {
     }
 
     /// Makes state and certificates available. Later calls have no effect.
-    pub fn attach(&self, state: Arc<dyn ProvingState>, marshal: Marshal) {
+    pub fn attach(&self, state: Arc<dyn StateStore>, marshal: Marshal) {
         let _ = self.state.set(state);
         let _ = self.marshal.set(marshal);
     }
@@ -51,7 +51,7 @@ impl NodeBackend {
         self.peers.store(peers, Ordering::Relaxed);
     }
 
-    fn state(&self) -> Result<&Arc<dyn ProvingState>, StateError> {
+    fn state(&self) -> Result<&Arc<dyn StateStore>, StateError> {
         self.state.get().ok_or_else(|| StateError("the state is still being opened".into()))
     }
 }

@@ -3,7 +3,14 @@
 //! Each block of transfers is executed on the fiber, hashed, applied and made durable, exactly as a
 //! node does it; only signatures are left out, because a node recovers senders once, at admission.
 
-use crate::state::{Databases, db_config, seal};
+mod reads;
+
+pub use reads::{ReadsBench, ReadsReport, reads};
+
+use crate::{
+    state::{Databases, db_config, seal},
+    storage,
+};
 use alloy_consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
@@ -14,8 +21,7 @@ use cairn_evm::{
 use cairn_primitives::state::StateKey;
 use cairn_protocol::rules::Rules;
 use commonware_glue::stateful::db::DatabaseSet;
-use commonware_runtime::{Runner as _, Supervisor as _, buffer::paged::CacheRef, tokio as runtime};
-use commonware_utils::{NZU16, NZUsize};
+use commonware_runtime::{Runner as _, Supervisor as _, tokio as runtime};
 use std::{
     path::PathBuf,
     sync::Arc,
@@ -35,6 +41,8 @@ pub struct ExecutorBench {
     pub blocks: usize,
     /// Transfers in each block, between accounts spread over all that exist.
     pub transfers: usize,
+    /// Memory for cached pages of the state, in bytes.
+    pub page_cache_bytes: usize,
 }
 
 /// What was measured.
@@ -115,10 +123,10 @@ pub fn executor(bench: &ExecutorBench) -> ExecutorReport {
     let config = || runtime::Config::new().with_storage_directory(&bench.directory);
     let mut report =
         runtime::Runner::new(config()).start(|context| measure(context, bench.clone()));
-    let start = Instant::now();
+    let (start, page_cache_bytes) = (Instant::now(), bench.page_cache_bytes);
     (report.reopen, report.resident_bytes) =
         runtime::Runner::new(config()).start(|context| async move {
-            let databases = open(&context).await;
+            let databases = open(&context, page_cache_bytes).await;
             let opened = (start.elapsed(), resident_bytes());
             let state = crate::state::LiveState::new(databases);
             let head = state.get(&StateKey::head()).await.expect("the database reads");
@@ -128,9 +136,9 @@ pub fn executor(bench: &ExecutorBench) -> ExecutorReport {
     report
 }
 
-async fn open(context: &runtime::Context) -> Databases<runtime::Context> {
-    let page_cache = CacheRef::new(NZU16!(4_096), NZUsize!(16_384));
-    let config = db_config("bench", page_cache, NZUsize!(1 << 20));
+async fn open(context: &runtime::Context, page_cache_bytes: usize) -> Databases<runtime::Context> {
+    let page_cache = storage::page_cache(page_cache_bytes);
+    let config = db_config("bench", page_cache, storage::BUFFER);
     Databases::init(context.child("state"), config, None).await
 }
 
@@ -138,7 +146,7 @@ async fn open(context: &runtime::Context) -> Databases<runtime::Context> {
 const FILL: usize = 20_000;
 
 async fn measure(context: runtime::Context, bench: ExecutorBench) -> ExecutorReport {
-    let databases = open(&context).await;
+    let databases = open(&context, bench.page_cache_bytes).await;
     let codes = CodeCache::default();
     let mut number = 0;
     let mut accounts: Vec<_> = (0..bench.accounts)

@@ -18,12 +18,13 @@ use crate::{
     paced::Paced,
     seeds::{SeedBook, SeedReporter},
     state::{Databases, StateDb, StateOp, db_config},
+    storage::{self, ARCHIVE_SECTION, BUFFER, Finalizations, Imported, Plan},
     types::{Context, Digest, EPOCH, Finalization, PublicKey, Runtime, Scheme},
 };
 use commonware_broadcast::buffered;
 use commonware_codec::FixedSize as _;
 use commonware_consensus::{
-    Reporter, Reporters,
+    Reporter, Reporters, Viewable as _,
     marshal::{
         self, Update,
         core::{Actor as MarshalActor, Mailbox as MarshalMailbox},
@@ -42,17 +43,19 @@ use commonware_cryptography::{
 };
 use commonware_glue::stateful::{
     Application, Config as StatefulConfig, Mailbox as StatefulMailbox, PruneConfig, Stateful,
-    SyncPlan,
     db::{SyncEngineConfig, p2p as qmdb_resolver},
     probe::{self, Probe},
 };
 use commonware_p2p::{Blocker, Provider, Receiver, Sender, max_message_size};
 use commonware_parallel::Sequential;
-use commonware_runtime::{Handle, buffer::paged::CacheRef};
-use commonware_storage::{archive::prunable, mmr, translator::EightCap};
-use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize};
+use commonware_runtime::Handle;
+use commonware_storage::{
+    archive::{self, Archive as _},
+    mmr,
+};
+use commonware_utils::{NZDuration, NZU64, NZUsize};
 use std::{
-    num::{NonZeroU16, NonZeroU64, NonZeroUsize},
+    num::{NonZeroU64, NonZeroUsize},
     time::Duration,
 };
 
@@ -60,9 +63,6 @@ use std::{
 pub const CHANNELS: u64 = 8;
 
 const MAILBOX: NonZeroUsize = NZUsize!(1_024);
-const PAGE_BYTES: NonZeroU16 = NZU16!(4_096);
-const BUFFER: NonZeroUsize = NZUsize!(1 << 20);
-const ARCHIVE_SECTION: NonZeroU64 = NZU64!(256);
 /// Views kept below the last finalized one.
 const VIEW_RETENTION: ViewDelta = ViewDelta::new(256);
 /// Operations that one state-sync response carries at most.
@@ -176,25 +176,24 @@ pub fn message_bytes(validators: usize, block_bytes: usize) -> u32 {
     ])
 }
 
-fn archive<C>(
-    prefix: &str,
-    name: &str,
-    page_cache: CacheRef,
-    codec_config: C,
-) -> prunable::Config<EightCap, C> {
-    prunable::Config {
-        translator: EightCap,
-        metadata_partition: format!("{prefix}-{name}-metadata"),
-        key_partition: format!("{prefix}-{name}-key"),
-        key_page_cache: page_cache,
-        value_partition: format!("{prefix}-{name}-value"),
-        compression: None,
-        codec_config,
-        items_per_section: ARCHIVE_SECTION,
-        key_write_buffer: BUFFER,
-        value_write_buffer: BUFFER,
-        replay_buffer: BUFFER,
-    }
+/// Where consensus begins, unless its own journal knows better: after the newest block that this node
+/// knows to be final. A node whose state was imported must not begin with block 1 again.
+async fn consensus_floor<E: Runtime>(
+    finalizations: &Finalizations<E>,
+    plan: &Plan<E>,
+    genesis: &ConsensusBlock,
+) -> simplex::config::Floor<Scheme, Digest> {
+    let newest = match finalizations.last_index() {
+        Some(height) => finalizations
+            .get(archive::Identifier::Index(height))
+            .await
+            .expect("the archive of finalizations must be readable"),
+        None => None,
+    };
+    newest.or_else(|| plan.floor().cloned()).map_or_else(
+        || simplex::config::Floor::Genesis(genesis.digest()),
+        simplex::config::Floor::Finalized,
+    )
 }
 
 /// Starts all actors of a node. `observe` may wrap the receiver of finalized blocks.
@@ -221,9 +220,7 @@ where
     B: Blocker<PublicKey = PublicKey>,
 {
     let EngineConfig { prefix, public_key, scheme, genesis, seeds, .. } = config;
-    let pages = NonZeroUsize::new(config.page_cache_bytes / usize::from(PAGE_BYTES.get()))
-        .unwrap_or(NonZeroUsize::MIN);
-    let page_cache = CacheRef::new(PAGE_BYTES, pages);
+    let page_cache = storage::page_cache(config.page_cache_bytes);
     let provider = ConstantProvider::new(scheme.clone());
 
     let resolver = marshal_resolver::init(
@@ -254,21 +251,20 @@ where
     );
     broadcast.start(channels.broadcast);
 
-    let finalizations = prunable::Archive::init(
-        context.child("finalizations"),
-        archive(&prefix, "finalizations", page_cache.clone(), ()),
-    )
-    .await
-    .expect("the archive of finalizations must open");
-    let blocks = prunable::Archive::init(
-        context.child("blocks"),
-        archive(&prefix, "blocks", page_cache.clone(), config.max_block),
-    )
-    .await
-    .expect("the archive of blocks must open");
+    let finalizations =
+        storage::finalizations(context.child("finalizations"), &prefix, page_cache.clone())
+            .await
+            .expect("the archive of finalizations must open");
+    let blocks =
+        storage::blocks(context.child("blocks"), &prefix, page_cache.clone(), config.max_block)
+            .await
+            .expect("the archive of blocks must open");
 
-    let mut plan =
-        SyncPlan::<_, Scheme, Standard<ConsensusBlock>>::init(context.child("plan"), &prefix).await;
+    let mut plan = Plan::init(context.child("plan"), &prefix).await;
+    let imported = Imported::open(context.child("imported"), &prefix)
+        .await
+        .expect("the note of an import must open")
+        .view();
     let (probe, probe_mailbox) = Probe::new(probe::Config {
         context: context.child("probe"),
         provider: provider.clone(),
@@ -279,11 +275,14 @@ where
         retry_timeout: NZDuration!(Duration::from_millis(500)),
     });
     probe.start(channels.probe);
-    if plan.should_sync(config.state_sync) {
+    // What was imported is complete: peers are not asked for more.
+    let complete = plan.floor().is_some_and(|floor| Some(floor.view().get()) == imported);
+    if plan.should_sync(config.state_sync) && !complete {
         let finalization: Finalization =
             probe_mailbox.subscribe().await.expect("the probe lives as long as the node");
         plan = plan.set_floor(finalization).await;
     }
+    let consensus_floor = consensus_floor(&finalizations, &plan, &genesis).await;
 
     let (marshal_actor, marshal, floor) =
         MarshalActor::<_, Standard<ConsensusBlock>, _, _, _, _, _>::init(
@@ -376,7 +375,7 @@ where
             partition: format!("{prefix}-simplex"),
             mailbox_size: MAILBOX,
             epoch: EPOCH,
-            floor: simplex::config::Floor::Genesis(genesis.digest()),
+            floor: consensus_floor,
             replay_buffer: BUFFER,
             write_buffer: BUFFER,
             page_cache,

@@ -19,8 +19,11 @@ pub mod gossip;
 pub mod node;
 mod paced;
 pub mod seeds;
+pub mod snapshot;
 pub mod state;
+mod storage;
 pub mod types;
 
 pub use committee::{Identity, deal};
 pub use node::{Node, NodeConfig, Peer, StartError, start};
+pub use storage::StorageVersionError;

@@ -7,7 +7,8 @@ use crate::{
     committee::{self, CommitteeError, Identity},
     engine::{self, CHANNELS, Channels, EngineConfig, message_bytes},
     gossip,
-    state::{Databases, LiveState},
+    state::{Databases, LiveState, warm},
+    storage::{self, STORAGE, StorageVersionError},
     types::PublicKey,
 };
 use alloy_primitives::{B256, Bytes};
@@ -40,7 +41,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
 /// Prefix of all names in a node's storage.
-const PREFIX: &str = "cairn";
+pub(crate) const PREFIX: &str = "cairn";
 
 /// Messages a second that one peer may send on one channel.
 const QUOTA: Quota = Quota::per_second(NZU32!(4_096));
@@ -102,6 +103,9 @@ pub enum StartError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The directory was written by another version of this program.
+    #[error(transparent)]
+    StorageVersion(#[from] StorageVersionError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address} for other nodes: {error}; choose another port")]
     Listen {
@@ -252,12 +256,14 @@ fn prepare_directory(config: &NodeConfig) -> Result<(), StartError> {
     let probe = config.data_dir.join(".write-test");
     std::fs::write(&probe, b"cairn").map_err(failed)?;
     std::fs::remove_file(&probe).map_err(failed)?;
+    storage::check_version(&config.data_dir)?;
+    storage::write_version(&config.data_dir).map_err(failed)?;
     std::net::TcpListener::bind(config.listen)
         .map(drop)
         .map_err(|error| StartError::Listen { address: config.listen, error })
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "an actor of the node failed".into())
@@ -281,7 +287,7 @@ impl Task {
         stopping: oneshot::Receiver<()>,
         ready: oneshot::Sender<()>,
     ) -> String {
-        let directory = self.config.data_dir.join("storage");
+        let directory = self.config.data_dir.join(STORAGE);
         let config = runtime::Config::new()
             .with_storage_directory(directory)
             .with_worker_threads(self.config.threads.max(1))
@@ -337,7 +343,12 @@ impl Task {
             |stateful| stateful,
         )
         .await;
-        let state = Arc::new(LiveState::new(engine.stateful.subscribe_databases().await));
+        let databases = engine.stateful.subscribe_databases().await;
+        let operations = warm(&databases, config.page_cache_bytes)
+            .await
+            .expect("the state database must be readable");
+        info!(operations, "the state is in memory");
+        let state = Arc::new(LiveState::new(databases));
         let head = state.get(&StateKey::head()).await.expect("the state database must be readable");
         let applied = head.map_or(0, |value| value.as_head().0);
         backend.attach(state, engine.marshal.clone());

@@ -1,4 +1,5 @@
-//! The authenticated state in QMDB: the only module that knows this database.
+//! The authenticated state in QMDB: the only module that knows this database. All others see
+//! [`StateView`] and [`StateStore`].
 //!
 //! One `current::ordered::fixed` database holds every entry of
 //! [`cairn_primitives::state`]. Its canonical root is a block's `stateRoot`; the root and range of
@@ -6,8 +7,15 @@
 //!
 //! ```text
 //! parent state ─ Batch ── BatchView (reads) ── evm ── changes ── seal() ─ Sealed ─ apply (glue)
-//! applied state ─ LiveState ── reads for RPC, proofs
+//! applied state ─ LiveState ── reads for RPC, proofs, pieces for an export
+//! pieces ── rebuild() ── the same state in another directory
 //! ```
+
+mod pieces;
+mod warm;
+
+pub use pieces::{PIECE_OPS, Piece, PieceReader, RebuildError, first_operation, pieces, rebuild};
+pub use warm::warm;
 
 use alloy_primitives::B256;
 use bytes::Bytes;
@@ -25,7 +33,7 @@ use commonware_storage::{
     qmdb::{
         Error as QmdbError,
         current::{FixedConfig, ordered::fixed},
-        sync::Target,
+        sync::{self, Target},
     },
     translator::EightCap,
 };
@@ -266,13 +274,23 @@ impl<E: Spawner + StorageContext + Sync> StateView for LiveState<E> {
     }
 }
 
-/// State store with proofs, without the runtime in its type.
-pub trait ProvingState: StateView {
+/// What the node needs of a state database beyond reads, without the database in its type.
+pub trait StateStore: StateView {
     /// Proves each of `keys` present or absent in one applied state.
     fn prove<'a>(&'a self, keys: &'a [StateKey]) -> BoxFuture<'a, Result<StateProof, ProofError>>;
+
+    /// Commitments to the applied state.
+    fn commitment(&self) -> BoxFuture<'_, StateCommitment>;
+
+    /// One of the [`pieces`] of the state with this commitment, encoded; all of them rebuild it.
+    fn piece<'a>(
+        &'a self,
+        of: &'a StateCommitment,
+        piece: Piece,
+    ) -> BoxFuture<'a, Result<Vec<u8>, StateError>>;
 }
 
-impl<E: Spawner + StorageContext + Sync> ProvingState for LiveState<E> {
+impl<E: Spawner + StorageContext + Sync> StateStore for LiveState<E> {
     fn prove<'a>(&'a self, keys: &'a [StateKey]) -> BoxFuture<'a, Result<StateProof, ProofError>> {
         Box::pin(async move {
             let failed = |error: QmdbError<mmr::Family>| ProofError::State(error.to_string());
@@ -295,6 +313,30 @@ impl<E: Spawner + StorageContext + Sync> ProvingState for LiveState<E> {
             }
             Ok(StateProof { height, proofs })
         })
+    }
+
+    fn commitment(&self) -> BoxFuture<'_, StateCommitment> {
+        Box::pin(async move { commitment(&*self.databases.read().await) })
+    }
+
+    fn piece<'a>(
+        &'a self,
+        of: &'a StateCommitment,
+        piece: Piece,
+    ) -> BoxFuture<'a, Result<Vec<u8>, StateError>> {
+        Box::pin(async move {
+            let db = self.databases.read().await;
+            piece.read(&*db, of).await.map_err(|error| StateError(error.to_string()))
+        })
+    }
+}
+
+fn commitment<E: Spawner + StorageContext>(db: &StateDb<E>) -> StateCommitment {
+    StateCommitment {
+        root: B256::from(db.root().0),
+        ops_root: B256::from(sync::Database::root(db).0),
+        ops_start: *db.sync_boundary(),
+        ops_end: *db.bounds().end,
     }
 }
 

@@ -3,8 +3,15 @@
 //! Standard output belongs to results, so logs never go there. An error event means that someone
 //! must act; everything a supervisor needs is in fields, not in prose.
 
-use std::{io::IsTerminal, str::FromStr};
-use tracing_subscriber::{EnvFilter, fmt};
+use std::{
+    io::IsTerminal,
+    str::FromStr,
+    sync::atomic::{AtomicBool, Ordering},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::dynamic_filter_fn, fmt, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 /// Filter used when none is given: our own events from `info` up, those of the engines from `warn`.
 pub const DEFAULT_FILTER: &str =
@@ -67,12 +74,28 @@ pub enum LogError {
 /// See [`LogError`].
 pub fn init(options: &LogOptions) -> Result<(), LogError> {
     let filter = filter(options.filter.as_deref().unwrap_or(DEFAULT_FILTER))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let installed = match options.format {
-        LogFormat::Text => builder.with_ansi(colours()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let layer = fmt::layer().with_writer(std::io::stderr);
+    let layer = match options.format {
+        LogFormat::Text => layer.with_ansi(colours()).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    installed.map_err(|_| LogError::AlreadySet)
+    let heard = dynamic_filter_fn(|event, _| is_heard(event.target()));
+    let installed =
+        tracing_subscriber::registry().with(layer.with_filter(filter).with_filter(heard));
+    installed.try_init().map_err(|_| LogError::AlreadySet)
+}
+
+/// Whether the process is stopping on purpose.
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// Says that the process stops on purpose: from now on the engines are not heard. Their actors end in
+/// any order, and each reports as an error that its neighbour has gone.
+pub fn stopping() {
+    STOPPING.store(true, Ordering::Relaxed);
+}
+
+fn is_heard(target: &str) -> bool {
+    !(target.starts_with("commonware") && STOPPING.load(Ordering::Relaxed))
 }
 
 fn filter(text: &str) -> Result<EnvFilter, LogError> {
@@ -87,6 +110,14 @@ fn colours() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn engines_fall_silent_when_the_process_stops() {
+        let engine = "commonware_resolver::p2p::engine";
+        assert!(is_heard(engine) && is_heard("cairn_node::node"));
+        stopping();
+        assert!(!is_heard(engine) && is_heard("cairn_node::node"));
+    }
 
     #[test]
     fn formats_and_filters_are_checked() {

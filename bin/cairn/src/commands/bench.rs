@@ -6,6 +6,7 @@ mod executor;
 mod latency;
 mod load;
 mod peer;
+mod reads;
 mod transfers;
 
 use crate::output::{Done, Output};
@@ -20,7 +21,12 @@ pub(crate) enum BenchCommand {
     Latency(latency::LatencyArgs),
     /// Execution over the state database alone, with growth of the state
     Executor(executor::ExecutorArgs),
+    /// The most reads of the state that one transaction can ask for
+    Reads(reads::ReadsArgs),
 }
+
+/// Memory for pages of the state unless told otherwise, in MiB: a node's default.
+const PAGE_CACHE_MIB: usize = crate::config::PAGE_CACHE_MIB;
 
 /// Runs `cairn bench`.
 pub(crate) fn run(command: &BenchCommand, output: Output) -> Done {
@@ -28,5 +34,6 @@ pub(crate) fn run(command: &BenchCommand, output: Output) -> Done {
         BenchCommand::Transfers(args) => transfers::run(args, output),
         BenchCommand::Latency(args) => latency::run(args, output),
         BenchCommand::Executor(args) => executor::run(args, output),
+        BenchCommand::Reads(args) => reads::run(args, output),
     }
 }

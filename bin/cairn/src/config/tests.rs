@@ -19,7 +19,7 @@ fn parse(text: &str) -> Result<NodeFile, ConfigError> {
 fn a_minimal_file_has_the_documented_defaults() {
     let file = parse(MINIMAL).unwrap();
     assert_eq!(file.rpc.listen, "127.0.0.1:8545".parse().unwrap());
-    assert_eq!(file.resources.page_cache_mib, 64);
+    assert_eq!(file.resources.page_cache_mib, 256);
     assert!(!file.archive && !file.state_sync && file.keys.share.is_none());
     assert!(file.p2p.peers.is_empty());
 }

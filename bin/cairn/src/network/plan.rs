@@ -196,7 +196,11 @@ impl Plan {
             },
             p2p: P2p { listen, any_address: false, peers: peers.collect() },
             rpc: Rpc { listen: (Ipv4Addr::LOCALHOST, rpc_port).into() },
-            resources: Resources::default(),
+            resources: if self.hosts.is_empty() {
+                Resources::shared(self.nodes())
+            } else {
+                Resources::default()
+            },
             log: Log::default(),
         }
     }

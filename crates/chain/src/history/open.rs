@@ -44,12 +44,13 @@ impl History {
         let size = fs::metadata(path).map_err(io)?.len();
         let mut builder = builder(&config);
         builder.set_check_integrity_on_open(size <= CHECKED_BYTES);
-        builder.set_repair_callback(|repair| {
-            info!(
-                percent = (repair.progress() * 100.0).round(),
-                "checking the history after a crash"
-            );
-        });
+        // A large file is checked only after a crash, which takes long enough to be told of.
+        if size > CHECKED_BYTES {
+            builder.set_repair_callback(|repair| {
+                let percent = (repair.progress() * 100.0).round();
+                info!(percent, "checking the history after a crash");
+            });
+        }
         let db = guard(path, || Ok(builder.open(path)?))?;
         Self::load(db, path.to_owned(), genesis, config)
     }

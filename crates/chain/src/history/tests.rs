@@ -344,6 +344,36 @@ fn a_node_that_joins_by_state_sync_starts_anywhere() {
 }
 
 #[test]
+fn a_history_that_adopts_a_block_reads_states_from_there() {
+    for (adopted, archive) in [(1, false), (40, false), (40, true)] {
+        let mut model = Model::new(12);
+        let full = fresh(&model, config(false, 100));
+        for _ in 0..50 {
+            model.grow(&full);
+        }
+        let history = fresh(&model, config(archive, 100));
+        history.adopt(&RawBlock { diffs: Vec::new(), ..model.blocks[adopted].clone() }).unwrap();
+        let height = adopted as u64;
+        assert_eq!((history.tip(), history.oldest_state()), (Some(height), height));
+        for block in &model.blocks[adopted + 1..] {
+            history.record(std::slice::from_ref(block), block.height - 1).unwrap();
+        }
+        for _ in 0..100 {
+            let height = model.rng.random_range(height..=50);
+            let key = model.key();
+            let view = StateAt::new(history.clone(), Arc::new(model.live.clone()), height).unwrap();
+            let expected = model.states[height as usize].get(&key).copied();
+            assert_eq!(block_on(view.get(&key)).unwrap(), expected);
+        }
+        let live = Arc::new(model.live.clone());
+        let error = StateAt::new(history.clone(), live, height - 1).err().unwrap();
+        assert!(matches!(error, HistoryError::StatePruned { oldest, .. } if oldest == height));
+        let error = history.adopt(&model.blocks[50]).unwrap_err();
+        assert!(matches!(error, HistoryError::Gap { tip: 50, offered: 50 }), "{error}");
+    }
+}
+
+#[test]
 fn blooms_are_returned_by_height_for_blocks_with_logs() {
     let mut model = Model::new(11);
     let history = fresh(&model, config(false, 5));

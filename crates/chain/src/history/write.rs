@@ -66,6 +66,36 @@ impl History {
         }
     }
 
+    /// Makes `block` the first of a history that has at most block 0. What it changed is not known,
+    /// so the oldest state that can be read is the one after it.
+    ///
+    /// # Errors
+    /// [`HistoryError::Gap`] if there are blocks already; else as [`History::record`].
+    pub(crate) fn adopt(&self, block: &RawBlock) -> Result<(), HistoryError> {
+        let _writing = self.writing.lock();
+        self.check_writable()?;
+        let mut index = self.index.read().clone();
+        if let Some((_, tip)) = index.span.filter(|(_, tip)| *tip > 0) {
+            return Err(HistoryError::Gap { tip, offered: block.height });
+        }
+        let mut write = || -> Result<(), redb::Error> {
+            let txn = self.db.begin_write()?;
+            {
+                let mut tables = Tables::open(&txn)?;
+                tables.start_at(block.height, block.height, &mut index)?;
+                tables.insert(block)?;
+                tables.index_block(block, &mut index, &self.config)?;
+            }
+            Ok(txn.commit()?)
+        };
+        write().map_err(|error| {
+            self.failed.store(true, Ordering::Release);
+            self.error(error)
+        })?;
+        *self.index.write() = index;
+        Ok(())
+    }
+
     fn write(&self, blocks: &[RawBlock], applied: u64) -> Result<(), Refusal> {
         let mut index = self.index.read().clone();
         let tip = index.span.map(|(_, tip)| tip);
@@ -133,12 +163,14 @@ impl<'t> Tables<'t> {
         }
         match index.span {
             // A node that joins by state sync has block 0 and then starts anywhere.
-            Some((0, 0)) if block.height > 1 => self.start_at(block.height, index)?,
+            Some((0, 0)) if block.height > 1 => {
+                self.start_at(block.height, block.height - 1, index)?;
+            }
             Some((earliest, tip)) => {
                 self.check_follows(block, tip)?;
                 index.span = Some((earliest, block.height));
             }
-            None => self.start_at(block.height, index)?,
+            None => self.start_at(block.height, block.height.saturating_sub(1), index)?,
         }
         self.insert(block)?;
         self.index_block(block, index, config)?;
@@ -165,17 +197,22 @@ impl<'t> Tables<'t> {
     }
 
     /// Makes `height` the first block of the complete range.
-    fn start_at(&mut self, height: u64, index: &mut Index) -> Result<(), redb::Error> {
+    fn start_at(
+        &mut self,
+        height: u64,
+        oldest_state: u64,
+        index: &mut Index,
+    ) -> Result<(), redb::Error> {
         let below = height.saturating_sub(1);
         *index = Index {
             span: Some((height, height)),
-            oldest_state: below,
+            oldest_state,
             pruned: below,
             transactions: Recent::starting_at(height),
             diffs: Recent::starting_at(height),
         };
         self.put_number(META_EARLIEST, height)?;
-        self.put_number(META_OLDEST_STATE, below)?;
+        self.put_number(META_OLDEST_STATE, oldest_state)?;
         self.put_number(META_PRUNED, below)
     }
 

@@ -2,64 +2,80 @@
 //! clock, network and disks are simulated.
 
 use crate::{
-    byzantine::{Fault, Faulty},
-    load,
+    byzantine::Fault,
+    equivocation::{self, Evidence, Share, Watch},
+    load::{self, Load},
+    transfer,
+    validator::{Started, Validator},
 };
 use alloy_primitives::U256;
 use cairn_chain::{
-    Chain, ChainConfig, Genesis,
+    Chain, Genesis,
     genesis::{Allocation, GENESIS_VERSION, Parameters, Predeploy},
-    pool::PoolError,
 };
 use cairn_node::{
-    app::App,
-    backend::NodeBackend,
-    block::max_encoded_bytes,
     committee::{self, Dealt, Identity},
-    engine::{self, CHANNELS, Channels, EngineConfig, Marshal, message_bytes},
-    gossip,
-    node::empty_state,
-    state::LiveState,
+    engine::{CHANNELS, Marshal, message_bytes},
     types::PublicKey,
 };
-use commonware_consensus::{marshal::Identifier, types::Height};
-use commonware_cryptography::{Digestible as _, Signer as _};
+use commonware_consensus::simplex::mocks::conflicter::{self, Conflicter};
+use commonware_cryptography::{Keccak256, Signer as _};
 use commonware_glue::simulate::{
-    engine::{EngineDefinition, InitContext},
+    engine::{ChannelPair, EngineDefinition, InitContext},
     processed::ProcessedHeight,
-    property::Property,
-    reporter::MonitorReporter,
-    tracker::ProgressTracker,
 };
-use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _};
+use commonware_runtime::{Handle, Quota, Spawner as _, Supervisor as _, deterministic::Context};
 use commonware_utils::NZU32;
 use parking_lot::Mutex;
 use rand::SeedableRng as _;
-use std::{
-    collections::BTreeMap, fs, future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
 use tempfile::TempDir;
-use tokio::sync::mpsc;
 
 const QUOTA: Quota = Quota::per_second(NZU32!(1_024));
 
-/// Senders that transfer coins all the time.
-const SENDERS: u8 = 4;
+/// Offset of the directory of a twin's second half.
+const SECOND_HALF: usize = 1_000;
+
+/// How a validator behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// As the protocol demands.
+    Honest,
+    /// Its proposals are wrong, its votes honest.
+    Proposes(Fault),
+    /// Two halves with one key, each with its own audience in each view: it proposes and votes for
+    /// two blocks, and nobody hears both.
+    SplitTwins,
+    /// Two halves with one key that speak to everybody.
+    LoudTwins,
+    /// It does nothing but vote, twice: for what others vote for and for something else.
+    Conflicts,
+}
+
+impl Behaviour {
+    /// Whether the validator has a chain that must be that of all others.
+    fn follows(self) -> bool {
+        matches!(self, Self::Honest | Self::Proposes(_))
+    }
+}
 
 /// A committee and the directories of its members: one cluster serves one run.
 #[derive(Clone)]
 pub struct Cluster {
     genesis: Genesis,
     dealt: Dealt,
-    faults: Vec<Fault>,
+    behaviours: Vec<Behaviour>,
+    load: Load,
+    evidence: Evidence,
+    disconnect: bool,
     directories: Arc<TempDir>,
-    lives: Arc<Mutex<Vec<usize>>>,
+    lives: Arc<Mutex<BTreeMap<usize, usize>>>,
     chains: Chains,
 }
 
 /// Chains of the running validators. The simulator keeps the state of a crashed validator until it
 /// has started again; a handle in there would keep the dead validator's storage open.
-type Chains = Arc<Mutex<BTreeMap<usize, Chain>>>;
+pub type Chains = Arc<Mutex<BTreeMap<usize, Chain>>>;
 
 impl Cluster {
     /// `n` validators with keys that depend on `n` alone.
@@ -67,11 +83,11 @@ impl Cluster {
         let mut rng = rand::rngs::StdRng::seed_from_u64(n as u64);
         let dealt = committee::deal(n, &mut rng);
         let rich = Allocation { balance: U256::from(10).pow(U256::from(21)), ..Default::default() };
-        let allocations = (0..SENDERS).map(|i| (load::address(i), rich.clone()));
+        let allocations = (0..load::SENDERS).map(|i| (transfer::address(i), rich.clone()));
         let genesis = Genesis {
             version: GENESIS_VERSION,
             name: "simulation".into(),
-            chain_id: load::CHAIN_ID,
+            chain_id: transfer::CHAIN_ID,
             timestamp_ms: 0,
             dev: true,
             parameters: Parameters::default(),
@@ -79,21 +95,34 @@ impl Cluster {
             allocations: BTreeMap::from_iter(allocations),
             committee: dealt.committee.clone(),
         };
-        let directories = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        let lives = Arc::new(Mutex::new(vec![0; n]));
         Self {
             genesis,
             dealt,
-            faults: vec![Fault::None; n],
-            directories,
-            lives,
+            behaviours: vec![Behaviour::Honest; n],
+            load: Load::every(Duration::from_millis(150)),
+            evidence: Evidence::default(),
+            disconnect: true,
+            directories: Arc::new(tempfile::tempdir().expect("a temporary directory")),
+            lives: Arc::default(),
             chains: Chains::default(),
         }
     }
 
-    /// Makes validator `index` propose wrong blocks.
-    pub fn with_fault(mut self, index: usize, fault: Fault) -> Self {
-        self.faults[index] = fault;
+    /// Makes validator `index` behave as told.
+    pub fn with(mut self, index: usize, behaviour: Behaviour) -> Self {
+        self.behaviours[index] = behaviour;
+        self
+    }
+
+    /// Validators stay connected to those that they caught, so that an attack never ends.
+    pub fn forgiving(mut self) -> Self {
+        self.disconnect = false;
+        self
+    }
+
+    /// Loads the network in another way.
+    pub fn with_load(mut self, load: Load) -> Self {
+        self.load = load;
         self
     }
 
@@ -101,18 +130,33 @@ impl Cluster {
     pub fn with_follower(mut self) -> Self {
         let rng = rand::rngs::StdRng::seed_from_u64(1_000);
         self.dealt.identities.push(Identity::random(rng));
-        self.faults.push(Fault::None);
-        self.lives.lock().push(0);
+        self.behaviours.push(Behaviour::Honest);
         self
+    }
+
+    /// What happens in the run of this cluster.
+    pub fn evidence(&self) -> Evidence {
+        self.evidence.clone()
+    }
+
+    /// How the network is loaded, and what came of it.
+    pub fn load(&self) -> Load {
+        self.load.clone()
+    }
+
+    /// Limits and pace of the network.
+    pub fn parameters(&self) -> Parameters {
+        self.genesis.parameters
     }
 
     /// The directory for the next life of validator `index`: its files are those of the last life
     /// at the moment of its crash, whose handles were never closed.
     fn next_life(&self, index: usize) -> PathBuf {
         let mut lives = self.lives.lock();
+        let life = lives.entry(index).or_insert(0);
         let directory = |life: usize| self.directories.path().join(format!("{index}-{life}"));
-        let (last, next) = (directory(lives[index]), directory(lives[index] + 1));
-        lives[index] += 1;
+        let (last, next) = (directory(*life), directory(*life + 1));
+        *life += 1;
         fs::create_dir_all(&next).expect("the temporary directory is writable");
         for file in fs::read_dir(last).into_iter().flatten() {
             let file = file.expect("the last life's directory is readable");
@@ -125,19 +169,93 @@ impl Cluster {
     pub fn keys(&self) -> Vec<PublicKey> {
         self.dealt.identities.iter().map(|identity| identity.key.public_key()).collect()
     }
+
+    /// Half number `half` of the validator that `init` describes.
+    fn validator<'a>(&'a self, init: &InitContext<'a, PublicKey>, half: usize) -> Validator<'a> {
+        let behaviour = self.behaviours[init.index];
+        let index = init.index + half * SECOND_HALF;
+        Validator {
+            genesis: &self.genesis,
+            identity: &self.dealt.identities[init.index],
+            prefix: format!("validator-{index}"),
+            directory: self.next_life(index),
+            state_sync: init.delayed,
+            fault: match behaviour {
+                Behaviour::Proposes(fault) => fault,
+                Behaviour::Honest
+                | Behaviour::SplitTwins
+                | Behaviour::LoudTwins
+                | Behaviour::Conflicts => Fault::None,
+            },
+            watch: Watch {
+                control: init.oracle.control(init.public_key.clone()),
+                evidence: behaviour.follows().then(|| self.evidence.clone()),
+                disconnect: self.disconnect && behaviour.follows(),
+            },
+            load: self.load.clone(),
+            sender: u8::try_from(init.index).expect("few validators") % load::SENDERS,
+            oracle: init.oracle,
+            monitor: init.monitor.clone(),
+        }
+    }
+
+    async fn start_twins(&self, mut init: InitContext<'_, PublicKey>, votes: Share) -> Handle<()> {
+        let peers: Arc<[PublicKey]> = init.participants.into();
+        let last = init.channels.len() - 1;
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for (number, pair) in std::mem::take(&mut init.channels).into_iter().enumerate() {
+            let share = match number {
+                0 => votes,
+                n if n == last => Share::FirstHears,
+                _ => Share::Both,
+            };
+            let context = init.context.child("channel").with_attribute("number", number);
+            let [a, b] = equivocation::split(&context, pair, share, &peers, &self.evidence);
+            first.push(a);
+            second.push(b);
+        }
+        let half = |side: &'static str| init.context.child("half").with_attribute("side", side);
+        let (left, right) = (half("first"), half("second"));
+        let first = Box::pin(self.validator(&init, 0).start(left, first)).await;
+        let second = Box::pin(self.validator(&init, 1).start(right, second)).await;
+        init.context.spawn(move |_| async move {
+            let _ = futures::join!(first.handle, second.handle);
+        })
+    }
+
+    fn start_conflicter(&self, context: Context, index: usize, channels: Channels) -> Handle<()> {
+        let scheme = committee::scheme(&self.genesis, &self.dealt.identities[index])
+            .expect("the dealt keys fit");
+        let mut channels = channels.into_iter();
+        let votes = channels.next().expect("the first channel is that of votes");
+        let conflicter = Conflicter::<_, _, Keccak256>::new(
+            context.child("votes"),
+            conflicter::Config { scheme },
+        );
+        context.spawn(move |_| async move {
+            // The other channels stay open: this validator is silent there, not gone.
+            let _silent = channels;
+            let _ = conflicter.start(votes).await;
+        })
+    }
 }
+
+type Channels = Vec<ChannelPair<PublicKey>>;
 
 /// What properties may look at.
 #[derive(Clone)]
 pub struct ValidatorState {
-    marshal: Marshal,
-    index: usize,
-    chains: Chains,
+    /// Absent for a Byzantine validator without a chain of its own.
+    pub marshal: Option<Marshal>,
+    pub index: usize,
+    pub chains: Chains,
 }
 
 impl ProcessedHeight for ValidatorState {
     async fn processed_height(&self) -> u64 {
-        self.marshal.get_processed().await.map_or(0, |processed| processed.height().get())
+        // Nobody waits for a Byzantine validator.
+        let Some(marshal) = &self.marshal else { return u64::MAX };
+        marshal.get_processed().await.map_or(0, |processed| processed.height().get())
     }
 }
 
@@ -159,156 +277,32 @@ impl EngineDefinition for Cluster {
         message_bytes(self.genesis.committee.validators.len(), block_bytes)
     }
 
-    async fn init(&self, init: InitContext<'_, PublicKey>) -> (Handle<()>, ValidatorState) {
-        let InitContext { context, index, delayed, public_key, oracle, channels, monitor, .. } =
-            init;
-        let (outbox, inbox) = mpsc::channel(gossip::QUEUE);
-        let backend = Arc::new(NodeBackend::new(outbox));
-        let genesis_block = self.genesis.block(empty_state());
+    async fn init(&self, mut init: InitContext<'_, PublicKey>) -> (Handle<()>, ValidatorState) {
+        let index = init.index;
         drop(self.chains.lock().remove(&index));
-        let directory = self.next_life(index);
-        let chain = Chain::open(ChainConfig {
-            genesis: self.genesis.clone(),
-            genesis_block: genesis_block.clone(),
-            directory: Some(directory),
-            archive: false,
-            backend: backend.clone(),
-        })
-        .expect("the chain opens");
-        let scheme = committee::scheme(&self.genesis, &self.dealt.identities[index])
-            .expect("the dealt keys fit");
-        let app = App::new(chain.clone(), genesis_block, scheme.clone());
-        let mut channels = channels.into_iter();
-        let mut next = || channels.next().expect("the simulator registers all channels");
-        let channels = Channels {
-            votes: next(),
-            certificates: next(),
-            resolver: next(),
-            backfill: next(),
-            broadcast: next(),
-            state: next(),
-            probe: next(),
-        };
-        let _gossip = gossip::start(&context, chain.clone(), inbox, next());
-        let config = EngineConfig {
-            prefix: format!("validator-{index}"),
-            public_key: public_key.clone(),
-            scheme,
-            max_block: max_encoded_bytes(self.genesis.parameters.block_bytes as usize),
-            state_sync: delayed,
-            heartbeat: Duration::from_secs(1),
-            retained_blocks: 1_000,
-            page_cache_bytes: 1 << 20,
-            genesis: app.genesis_block(),
-            seeds: app.seeds().clone(),
-            pacer: app.clone(),
-        };
-        let loader = context.child("load");
-        let faulty = Faulty { app, fault: self.faults[index] };
-        let engine = engine::start(
-            context,
-            config,
-            faulty,
-            oracle.manager(),
-            oracle.control(public_key.clone()),
-            channels,
-            |stateful| MonitorReporter::new(public_key.clone(), monitor, stateful),
-        )
-        .await;
-        let state = LiveState::new(engine.stateful.subscribe_databases().await);
-        backend.attach(Arc::new(state), engine.marshal.clone());
-        let sender = index as u8 % SENDERS;
-        let loaded = chain.clone();
-        loader.spawn(move |context| async move {
-            // Every validator sends for one account; what an earlier life of it sent is skipped.
-            let mut nonce = 0;
-            loop {
-                match loaded.submit(load::transfer(sender, nonce)).await {
-                    Ok(_) => nonce += 1,
-                    Err(PoolError::AlreadyKnown | PoolError::NonceTooLow { .. }) => {
-                        nonce += 1;
-                        continue;
-                    }
-                    Err(_) => {}
-                }
-                context.sleep(Duration::from_millis(150)).await;
+        let mut state = ValidatorState { marshal: None, index, chains: self.chains.clone() };
+        let handle = match self.behaviours[index] {
+            Behaviour::SplitTwins => {
+                Box::pin(self.start_twins(init, Share::Votes { by_view: true })).await
             }
-        });
-        self.chains.lock().insert(index, chain);
-        let chains = self.chains.clone();
-        (engine.handle, ValidatorState { marshal: engine.marshal, index, chains })
+            Behaviour::LoudTwins => {
+                Box::pin(self.start_twins(init, Share::Votes { by_view: false })).await
+            }
+            Behaviour::Conflicts => self.start_conflicter(init.context, index, init.channels),
+            Behaviour::Honest | Behaviour::Proposes(_) => {
+                let channels = std::mem::take(&mut init.channels);
+                let validator = self.validator(&init, 0);
+                let started = Box::pin(validator.start(init.context, channels));
+                let Started { handle, marshal, chain } = started.await;
+                self.chains.lock().insert(index, chain);
+                state.marshal = Some(marshal);
+                handle
+            }
+        };
+        (handle, state)
     }
 
     fn start(engine: Handle<()>) -> Handle<()> {
         engine
-    }
-}
-
-/// All validators hold the same blocks and states up to a height, and money moved.
-#[derive(Clone, Copy)]
-pub struct SameChain {
-    from: u64,
-    to: u64,
-}
-
-impl SameChain {
-    pub fn up_to(height: u64) -> Self {
-        Self { from: 1, to: height }
-    }
-
-    /// For runs in which a node joins late and has no blocks from before.
-    pub fn between(from: u64, to: u64) -> Self {
-        Self { from, to }
-    }
-
-    async fn check_states(self, states: &[&ValidatorState]) -> Result<(), String> {
-        let mut transactions = 0;
-        for height in self.from..=self.to {
-            let mut seen = None;
-            for state in states {
-                let Some(block) =
-                    state.marshal.get_block(Identifier::Height(Height::new(height))).await
-                else {
-                    return Err(format!("no block at height {height}"));
-                };
-                let expected = *seen.get_or_insert_with(|| block.digest());
-                if expected != block.digest() {
-                    return Err(format!("two blocks at height {height}"));
-                }
-                let chain = state.chains.lock().get(&state.index).cloned();
-                let chain = chain.ok_or("a validator without a chain")?;
-                let stored = chain.by_number(height).map_err(|e| e.to_string())?;
-                let stored = stored.ok_or_else(|| format!("history lacks block {height}"))?;
-                if stored.hash.0 != block.digest().0 {
-                    return Err(format!("history has another block at height {height}"));
-                }
-                transactions += stored.transactions.len();
-            }
-        }
-        if transactions == 0 {
-            return Err("no transaction was included".into());
-        }
-        Ok(())
-    }
-}
-
-impl Property<PublicKey, ValidatorState> for SameChain {
-    fn name(&self) -> &str {
-        "same chain"
-    }
-
-    fn check<'a>(
-        &'a self,
-        _tracker: &'a ProgressTracker<PublicKey>,
-        states: &'a [&'a ValidatorState],
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
-        Box::pin(async move {
-            let result = self.check_states(states).await;
-            // The simulator insists that nothing outlives it.
-            for state in states {
-                state.chains.lock().clear();
-            }
-            result
-        })
     }
 }

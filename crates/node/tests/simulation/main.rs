@@ -9,10 +9,14 @@
 
 mod byzantine;
 mod cluster;
+mod equivocation;
 mod load;
+mod same_chain;
+mod transfer;
+mod validator;
 
 use byzantine::Fault;
-use cluster::{Cluster, SameChain};
+use cluster::{Behaviour, Cluster};
 use commonware_consensus::types::{Epoch, Round, View};
 use commonware_glue::simulate::{
     action::{Action, Crash, Schedule},
@@ -21,6 +25,8 @@ use commonware_glue::simulate::{
 };
 use commonware_p2p::simulated::Link;
 use commonware_utils::probability;
+use load::Load;
+use same_chain::SameChain;
 use std::time::Duration;
 
 /// Seeds of one test: those of the environment, or `default` of them from 0.
@@ -121,17 +127,96 @@ fn progress_resumes_after_a_partition_heals() {
 
 #[test]
 fn a_proposer_of_wrong_state_roots_is_outvoted() {
-    run(2, || plan(Cluster::new(4).with_fault(0, Fault::StateRoot), 20));
+    run(2, || plan(Cluster::new(4).with(0, Behaviour::Proposes(Fault::StateRoot)), 20));
 }
 
 #[test]
 fn a_proposer_of_invalid_transactions_is_outvoted() {
-    run(2, || plan(Cluster::new(4).with_fault(1, Fault::Transaction), 20));
+    run(2, || plan(Cluster::new(4).with(1, Behaviour::Proposes(Fault::Transaction)), 20));
 }
 
 #[test]
 fn a_proposer_of_wrong_receipts_is_outvoted() {
-    run(2, || plan(Cluster::new(4).with_fault(2, Fault::Receipts), 20));
+    run(2, || plan(Cluster::new(4).with(2, Behaviour::Proposes(Fault::Receipts)), 20));
+}
+
+/// Runs a committee of four with a Byzantine member for each seed. Nobody else may be blamed; what
+/// must be seen of the member is up to `check`, which gets the views with two proposals and
+/// whether it was caught.
+fn run_against(behaviour: Behaviour, forgiving: bool, check: impl Fn(usize, bool) -> bool) {
+    for seed in seeds(4) {
+        let member = (seed % 4) as usize;
+        let mut cluster = Cluster::new(4).with(member, behaviour);
+        if forgiving {
+            cluster = cluster.forgiving();
+        }
+        if let Err(error) = plan(cluster.clone(), 30).seed(seed).run() {
+            panic!("replay with CAIRN_SIM_SEED={seed}: {error}");
+        }
+        let (evidence, key) = (cluster.evidence(), &cluster.keys()[member]);
+        let (views, blamed) = (evidence.equivocations(), evidence.blamed());
+        println!("seed {seed}: two proposals in {views} views, {} caught", blamed.len());
+        assert!(blamed.iter().all(|blamed| blamed == key), "seed {seed}: an honest one is blamed");
+        assert!(check(views, !blamed.is_empty()), "seed {seed}: the attack was not seen");
+    }
+}
+
+#[test]
+fn two_blocks_proposed_to_different_peers_fork_nobody() {
+    run_against(Behaviour::SplitTwins, true, |views, _| views >= 3);
+}
+
+#[test]
+fn two_blocks_proposed_to_everybody_fork_nobody() {
+    run_against(Behaviour::LoudTwins, true, |views, caught| views >= 3 && caught);
+}
+
+#[test]
+fn a_proposer_of_two_blocks_is_caught_and_cut_off() {
+    run_against(Behaviour::LoudTwins, false, |views, caught| views >= 1 && caught);
+}
+
+#[test]
+fn votes_for_two_blocks_fork_nobody() {
+    run_against(Behaviour::Conflicts, true, |_, caught| caught);
+}
+
+#[test]
+fn a_voter_for_two_blocks_is_caught_and_cut_off() {
+    run_against(Behaviour::Conflicts, false, |_, caught| caught);
+}
+
+/// A transaction goes to the leader (1 delay), waits until a block is due, is proposed (2), and the
+/// block is notarized (3) and finalized (4). The fifth is for a proposal that waits for the
+/// certificate of its parent.
+fn receipts_come_within_five_delays(every: Duration, heights: u64) {
+    let delay = Duration::from_millis(100);
+    for seed in seeds(2) {
+        let cluster = Cluster::new(10).with_load(Load::every(every));
+        let pace = Duration::from_millis(cluster.parameters().min_block_interval_ms);
+        let load = cluster.load();
+        let plan = plan(cluster, heights).link(link(100, 0, 100));
+        if let Err(error) = plan.seed(seed).run() {
+            panic!("replay with CAIRN_SIM_SEED={seed}: {error}");
+        }
+        let mut taken = load.receipts.lock().clone();
+        taken.sort_unstable();
+        let (count, limit) = (taken.len(), 5 * delay + pace);
+        let (median, last) = (taken[count / 2], taken[count - 1]);
+        println!("seed {seed}: {count} receipts, median {median:?}, last {last:?} of {limit:?}");
+        assert!(count >= 30, "seed {seed}: only {count} receipts");
+        assert!(last <= limit, "seed {seed}: a receipt took {last:?}, limit {limit:?}");
+    }
+}
+
+#[test]
+fn receipts_come_within_five_delays_and_the_pace_on_a_busy_chain() {
+    receipts_come_within_five_delays(Duration::from_millis(150), 40);
+}
+
+#[test]
+fn receipts_come_within_five_delays_and_the_pace_on_a_quiet_chain() {
+    receipts_come_within_five_delays(Duration::from_secs(6), 60);
 }
 
 #[test]

@@ -24,6 +24,9 @@ pub(crate) struct ExecutorArgs {
     /// Transfers in a block
     #[arg(long, default_value_t = 2_000, value_name = "N")]
     transfers: usize,
+    /// Memory for pages of the state, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = super::PAGE_CACHE_MIB)]
+    page_cache_mib: usize,
 }
 
 /// Transfers a second that the executor should reach.
@@ -43,7 +46,8 @@ struct Row {
 
 /// Runs the benchmark.
 pub(super) fn run(args: &ExecutorArgs, output: Output) -> Done {
-    if args.blocks == 0 || args.transfers == 0 || args.accounts.contains(&0) {
+    let numbers = [args.blocks, args.transfers, args.page_cache_mib];
+    if numbers.contains(&0) || args.accounts.contains(&0) {
         return Err(Failure::new(ExitCode::Usage, "all numbers must be positive"));
     }
     let mut rows = Vec::new();
@@ -87,6 +91,7 @@ fn measure(accounts: usize, args: &ExecutorArgs) -> Done<Row> {
         accounts,
         blocks: args.blocks,
         transfers: args.transfers,
+        page_cache_bytes: args.page_cache_mib << 20,
     });
     let per_block = |time: std::time::Duration| time.as_secs_f64() * 1_000.0 / args.blocks as f64;
     Ok(Row {
