@@ -5,8 +5,11 @@
 use alloy_sol_types::sol;
 
 sol!("../../solidity/interfaces/ISystem.sol");
+sol!("../../solidity/interfaces/IParams.sol");
+sol!("../../solidity/interfaces/IFeatures.sol");
 sol!("../../solidity/interfaces/ICrypto.sol");
 sol!("../../solidity/interfaces/IBeacon.sol");
+sol!("../../solidity/interfaces/ITreasury.sol");
 
 #[cfg(test)]
 mod tests {

@@ -36,11 +36,13 @@ pub mod beacon;
 pub mod call;
 pub mod crypto;
 pub mod ed25519;
+pub mod features;
 pub mod host;
 pub mod memory;
 pub mod params;
 pub mod storage;
 pub mod supply;
+pub mod treasury;
 
 pub use call::{Call, dispatch, run};
 pub use host::{BlockInfo, Fault, Host, Outcome, revert};
@@ -91,6 +93,9 @@ pub struct SystemContract {
 
 /// All system contracts of the chain, by ascending address.
 pub static CONTRACTS: &[SystemContract] = &[
+    SystemContract { address: PARAMS, name: "Params", handler: params::handle },
+    SystemContract { address: FEATURES, name: "Features", handler: features::handle },
     SystemContract { address: CRYPTO, name: "Crypto", handler: crypto::handle },
     SystemContract { address: BEACON, name: "Beacon", handler: beacon::handle },
+    SystemContract { address: TREASURY, name: "Treasury", handler: treasury::handle },
 ];

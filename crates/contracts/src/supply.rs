@@ -27,6 +27,8 @@ pub const BURNED_FEES: Field<U256> = Field::new(REWARDS, 2);
 pub const BURNED_BASE_FEES: Field<U256> = Field::new(REWARDS, 3);
 /// Unix time of block 1 in seconds: when epoch 0 began.
 pub const STARTED_AT: Field<u64> = Field::new(REWARDS, 4);
+/// Index of the running epoch, as of its last roll; written by `Rewards`.
+pub const EPOCH: Field<u64> = Field::new(REWARDS, 5);
 /// Slot of `Staking` that counts blocks since genesis.
 pub const BLOCKS: Field<u64> = Field::new(STAKING, 0);
 /// Slot of `Staking` that counts the blocks of each proposer since genesis, by payout address.

@@ -7,6 +7,7 @@
 //! | [`fees`] | base fee of the next block (EIP-1559) |
 //! | [`pacing`] | when a block may be proposed and which timestamp it may carry |
 //! | [`params`] | the tunables of the network with their bounds |
+//! | [`features`] | changes of the protocol that governance switches on |
 //! | [`beacon`] | which random seeds a block publishes, and how late |
 //!
 //! Nothing here does IO, keeps state, reads a clock or draws randomness: whatever a rule needs is
@@ -22,6 +23,7 @@
 )]
 
 pub mod beacon;
+pub mod features;
 pub mod fees;
 pub mod pacing;
 pub mod params;
