@@ -3,3 +3,5 @@
 #[cfg(feature = "node")]
 pub mod decoders;
 pub mod light;
+#[cfg(feature = "rpc")]
+pub mod rpc;
