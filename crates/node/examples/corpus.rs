@@ -8,19 +8,28 @@ use cairn_chain::{
     block::{Block, BlockExtra, PublishedSeed, base_header, transactions_root},
     genesis::{Allocation, GENESIS_VERSION, Parameters, Predeploy},
 };
+use cairn_evm::Change;
 use cairn_light::{ProofBundle, StorageProof};
 use cairn_node::{
     committee::{self, Dealt},
     gossip::encode_batches,
+    state::{Databases, LiveState, Piece, StateStore as _, db_config, first_operation, seal},
     types::{Digest, EPOCH, Finalization},
 };
+use cairn_primitives::state::{StateKey, StateValue, VALUE_BYTES};
 use commonware_codec::Encode as _;
 use commonware_consensus::{
     simplex::types::{Finalize, Proposal},
     types::{Round, View},
 };
+use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_parallel::Sequential;
-use commonware_utils::non_empty;
+use commonware_runtime::{
+    Runner as _, Supervisor as _,
+    buffer::paged::{CacheRef, page_size},
+    tokio,
+};
+use commonware_utils::{NZUsize, non_empty};
 use rand::SeedableRng as _;
 use secp256k1::{Message, SECP256K1, SecretKey};
 use std::{collections::BTreeMap, fs, path::Path};
@@ -90,6 +99,52 @@ fn certificate(genesis: &Genesis, dealt: &Dealt, hash: B256) -> Vec<u8> {
     finalization.encode().to_vec()
 }
 
+/// Both kinds of pieces of a small state whose log begins after its first operation.
+fn state_pieces() -> std::io::Result<Vec<(&'static str, Vec<u8>)>> {
+    let directory = tempfile::tempdir()?;
+    let config = tokio::Config::new().with_storage_directory(directory.path());
+    Ok(tokio::Runner::new(config).start(|context| async move {
+        let pages = CacheRef::new(page_size(4_096), NZUsize!(64));
+        let config = db_config("corpus", pages, NZUsize!(1 << 16));
+        let databases = Databases::init(context.child("state"), config, None).await;
+        let state = LiveState::new(databases.clone());
+        // Few accounts that change again and again: soon the first operations are inactive.
+        let mut of = state.commitment().await;
+        for round in 0..=u8::MAX {
+            if of.ops_start > 0 {
+                break;
+            }
+            let mut changes: Vec<_> = (0..8)
+                .map(|i| Change {
+                    key: StateKey::account(Address::repeat_byte(i)),
+                    before: None,
+                    after: Some(StateValue([round; VALUE_BYTES])),
+                })
+                .collect();
+            changes.sort_by_key(|change| change.key);
+            let (sealed, _) =
+                seal(databases.new_batches().await, &changes).await.expect("the database hashes");
+            databases.apply(sealed).await;
+            of = state.commitment().await;
+        }
+        let kinds = [
+            ("boundary", 0u8, Piece::Boundary),
+            ("operations", 1, Piece::Operations(first_operation(&of))),
+        ];
+        let mut inputs = Vec::new();
+        for (name, kind, piece) in kinds {
+            let bytes = state.piece(&of, piece).await.expect("the database reads");
+            assert!(piece.is_proven_by(&bytes, &of), "a piece proves itself");
+            let mut head = vec![kind];
+            head.extend_from_slice(of.ops_root.as_slice());
+            head.extend_from_slice(&of.ops_start.to_be_bytes());
+            head.extend_from_slice(&of.ops_end.to_be_bytes());
+            inputs.push((name, [head, bytes].concat()));
+        }
+        inputs
+    }))
+}
+
 fn main() -> std::io::Result<()> {
     let dealt = committee::deal(4, rand::rngs::StdRng::seed_from_u64(1));
     let genesis = genesis(&dealt);
@@ -122,6 +177,10 @@ fn main() -> std::io::Result<()> {
     for (name, bytes) in inputs {
         fs::create_dir_all(root.join(name))?;
         fs::write(root.join(name).join("valid"), bytes)?;
+    }
+    for (name, bytes) in state_pieces()? {
+        fs::create_dir_all(root.join("state_piece"))?;
+        fs::write(root.join("state_piece").join(name), bytes)?;
     }
     fs::write(root.join("identity.hex"), format!("{}\n", hex::encode(&genesis.committee.identity)))
 }

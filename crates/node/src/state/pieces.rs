@@ -99,6 +99,12 @@ impl Piece {
         Ok(response.encode().to_vec())
     }
 
+    /// Whether `bytes` are the encoding of this piece of the state `of`.
+    #[must_use]
+    pub fn is_proven_by(self, bytes: &[u8], of: &StateCommitment) -> bool {
+        self.decode(bytes, of).is_some()
+    }
+
     /// Decodes a piece and checks that it belongs to the state `of`.
     fn decode(self, bytes: &[u8], of: &StateCommitment) -> Option<Answer> {
         let limit = usize::try_from(PIECE_OPS.get()).ok()?;
