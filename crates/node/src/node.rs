@@ -115,7 +115,12 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// An actor panicked before the node was ready.
-    #[error("the node failed while starting: {0}")]
+    #[error(
+        "the node failed while starting: {0}; nothing was deleted. If the disk is full, make room and \
+         start again. Otherwise a file below `storage` in the data directory is damaged (the log lines \
+         above name it): restore a backup, or move the data directory away and import a snapshot with \
+         `cairn state import` or let the node sync again"
+    )]
     Failed(String),
 }
 
